@@ -1,0 +1,34 @@
+import { connect } from "node:net";
+
+/** What to say to a server, and the answer that shows it is ready. */
+export interface Question {
+  readonly send: string;
+  readonly expect: RegExp;
+}
+
+/** Connects, sends, and resolves with what came back once it matches; rejects after `timeout` ms or on a close. */
+export function ask(port: number, question: Question, timeout = 1000): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = "";
+    const socket = connect(port, "127.0.0.1");
+    const end = (error?: Error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      if (error) reject(error);
+      else resolve(answer);
+    };
+    const timer = setTimeout(() => end(new Error(`no answer in ${timeout} ms, only "${answer}"`)), timeout);
+    socket.on("connect", () => socket.write(question.send));
+    socket.on("error", end);
+    socket.on("close", () => end(new Error(`closed after "${answer}"`)));
+    socket.on("data", (bytes: Uint8Array) => {
+      answer += new TextDecoder().decode(bytes);
+      if (question.expect.test(answer)) end();
+    });
+  });
+}
+
+/** A plain HTTP request as a question. */
+export function httpGet(path: string, expect: RegExp): Question {
+  return { send: `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`, expect };
+}

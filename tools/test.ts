@@ -1,0 +1,77 @@
+/**
+ * Runs every test on Deno, Bun and Node, and ends with one line that counts them:
+ *
+ *     deno task test [--jobs 2] [--limit 600] [--only PATTERN] [FILE...]
+ *
+ * A cell is one run of one runtime's own test runner. `--only` picks cells by name, files pick tests within them.
+ */
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { findBinary } from "../tests/servers/binaries.ts";
+import { allCells, type Cell } from "./testing/cells.ts";
+import { count, failures, progress, summary, table } from "./testing/report.ts";
+import { type CellResult, killRunners, runCell } from "./testing/run_cell.ts";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    jobs: { type: "string", default: "2" },
+    limit: { type: "string", default: "600" },
+    only: { type: "string", default: "" },
+  },
+});
+
+function chosenCells(): Cell[] {
+  const files = new Set(positionals.map((file) => file.replace(/^\.\//, "")));
+  return allCells()
+    .filter((cell) => new RegExp(options.only).test(cell.name))
+    .map((cell) => files.size === 0 ? cell : { ...cell, files: cell.files.filter((file) => files.has(file)) })
+    .filter((cell) => cell.files.length > 0);
+}
+
+/** Whether the servers could be had. Where not, those on PATH serve, and what lacks one is named as not run. */
+function fetchServers(): boolean {
+  return spawnSync("bash", ["tools/fetch_servers.sh"], { stdio: ["ignore", 2, 2] }).status === 0;
+}
+
+/** Runs the cells, several at once, and tells how each went as soon as it has ended. */
+async function runCells(cells: readonly Cell[]): Promise<CellResult[]> {
+  const waiting = [...cells];
+  const results: CellResult[] = [];
+  const work = async () => {
+    for (let cell = waiting.shift(); cell; cell = waiting.shift()) {
+      const result = await runCell(cell, Number(options.limit) * 1000);
+      results.push(result);
+      console.log(progress(result));
+      const text = failures(result);
+      if (text !== "") console.log(`\n${text}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Number(options.jobs) }, work));
+  return results.sort((a, b) => cells.indexOf(a.cell) - cells.indexOf(b.cell));
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    killRunners();
+    process.exit(1);
+  });
+}
+
+process.chdir(new URL("..", import.meta.url).pathname);
+const mustHaveServers = fetchServers();
+const cells = chosenCells();
+const runnable = cells.filter(({ needs }) => needs === undefined || findBinary(needs));
+const results = await runCells(runnable);
+const notRun = cells.filter((cell) => !runnable.includes(cell));
+
+console.log(`\n${table(results)}`);
+for (const { name, needs } of notRun) console.log(`NOT RUN ${name}: there is no ${needs}`);
+const empty = results.filter(({ tests }) => tests.length === 0);
+for (const { cell } of empty) console.log(`NO TESTS in ${cell.name}`);
+const counts = count(results);
+if (counts.failed > 0 || cells.length === 0 || empty.length > 0 || (mustHaveServers && notRun.length > 0)) {
+  process.exitCode = 1;
+}
+console.log(summary(counts));

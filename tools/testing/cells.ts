@@ -1,0 +1,31 @@
+import { readdirSync } from "node:fs";
+import { type Runtime, RUNTIMES } from "../../tests/processes/runtimes.ts";
+
+/** One run of a runtime's test runner: what a line of the table of results stands for. */
+export interface Cell {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly files: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The server program without which the cell cannot run. */
+  readonly needs?: string;
+}
+
+/** Folders of tests that are no unit tests: they run once per backend, in cells of their own. */
+const PER_BACKEND = ["conformance", "faults"];
+
+function testFiles(): string[] {
+  return readdirSync("tests", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith("_test.ts") && !PER_BACKEND.includes(file.split("/")[0] ?? ""))
+    .map((file) => `tests/${file}`)
+    .sort();
+}
+
+function unitCells(files: readonly string[]): Cell[] {
+  return RUNTIMES.map((runtime) => ({ name: `unit on ${runtime}`, runtime, files, env: {} }));
+}
+
+/** Every cell there is. */
+export function allCells(): Cell[] {
+  return unitCells(testFiles());
+}

@@ -1,0 +1,126 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { resolve } from "node:path";
+import process from "node:process";
+import { type Runtime, runtimeProgram } from "../../tests/processes/runtimes.ts";
+import { diesWithUs } from "../../tests/servers/process_tree.ts";
+import type { Cell } from "./cells.ts";
+import { readJunit, type TestResult } from "./junit.ts";
+
+export interface CellResult {
+  readonly cell: Cell;
+  readonly tests: readonly TestResult[];
+  readonly seconds: number;
+  /** What the runner printed: the place to look when it failed without a failed test. */
+  readonly output: string;
+}
+
+/** How long one test may take, where a runner can be told; Bun's own limit would be 5 s. */
+const TEST_LIMIT = 120_000;
+
+/** All three print for people on standard output and write the report into a file. */
+function runnerCommand(runtime: Runtime, files: readonly string[], report: string): string[] {
+  const paths = files.map((file) => `./${file}`);
+  const flags: Record<Runtime, string[]> = {
+    deno: ["test", "-A", "--no-check", `--junit-path=${report}`],
+    bun: ["test", `--timeout=${TEST_LIMIT}`, "--reporter=junit", `--reporter-outfile=${report}`],
+    // One file at a time, as on the others: tests measure time, and cells already run side by side.
+    node: ["--test", "--test-concurrency=1", `--test-timeout=${TEST_LIMIT}`].concat(
+      ["--test-reporter=spec", "--test-reporter-destination=stdout"],
+      ["--test-reporter=junit", `--test-reporter-destination=${report}`],
+    ),
+  };
+  return [...diesWithUs(), runtimeProgram(runtime), ...flags[runtime], ...paths];
+}
+
+interface Run {
+  readonly status: number | null;
+  readonly output: string;
+  readonly isLate: boolean;
+}
+
+const groups = new Set<number>();
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // All of it has ended.
+  }
+}
+
+/** For a run that is itself interrupted: each runner leads a group of its own, which no terminal's ^C reaches. */
+export function killRunners(): void {
+  for (const pid of groups) killGroup(pid);
+}
+
+function run(command: readonly string[], env: Readonly<Record<string, string>>, limit: number): Promise<Run> {
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, {
+    env: { ...process.env, NO_COLOR: "1", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  if (child.pid !== undefined) groups.add(child.pid);
+  const chunks: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (s) => chunks.push(s));
+  }
+  return new Promise((done) => {
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      if (child.pid !== undefined) killGroup(child.pid);
+    }, limit);
+    const end = (status: number | null) => {
+      clearTimeout(timer);
+      if (child.pid !== undefined) {
+        killGroup(child.pid);
+        groups.delete(child.pid);
+      }
+      done({ status, output: chunks.join(""), isLate });
+    };
+    child.once("error", (error) => {
+      chunks.push(String(error));
+      end(null);
+    });
+    // Not "close", which a stray grandchild that holds the pipe could put off for ever; the rest is there by then.
+    child.once("exit", (status) => setTimeout(end, 50, status));
+  });
+}
+
+function failure(name: string, detail: string): TestResult {
+  return { name, file: undefined, status: "failed", detail };
+}
+
+/** What went wrong outside the tests that were reported. */
+function runnerFailures(cell: Cell, { status, isLate }: Run, tests: readonly TestResult[], limit: number) {
+  const failures: TestResult[] = [];
+  const reported = new Set(tests.map(({ file }) => file && resolve(file)));
+  if (isLate) {
+    const why = "a test hangs, or a file leaves something open that keeps its process alive";
+    failures.push(failure("the runner ended", `It was killed after ${limit / 1000} s: ${why}`));
+  } else if (status !== 0 && tests.every((test) => test.status !== "failed")) {
+    failures.push(failure("the runner succeeded", `It exited with ${status}, without a failed test`));
+  } else if (status === 0) {
+    const silent = cell.files.filter((file) => !reported.has(resolve(file)));
+    for (const file of silent) failures.push(failure(file, "The file ran no test"));
+  }
+  return failures;
+}
+
+/** Runs the tests of a cell; `limit` is in ms, after which the runner and all that it started are killed. */
+export async function runCell(cell: Cell, limit: number): Promise<CellResult> {
+  mkdirSync(".tmp/reports", { recursive: true });
+  const report = resolve(`.tmp/reports/${cell.name.replaceAll(/\W+/g, "-")}-${process.pid}.xml`);
+  const start = performance.now();
+  const outcome = await run(runnerCommand(cell.runtime, cell.files, report), cell.env, limit);
+  const tests = existsSync(report) ? readJunit(readFileSync(report, "utf8")) : [];
+  rmSync(report, { force: true });
+  return {
+    cell,
+    tests: [...tests, ...runnerFailures(cell, outcome, tests, limit)],
+    seconds: (performance.now() - start) / 1000,
+    output: outcome.output,
+  };
+}
