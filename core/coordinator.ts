@@ -1,0 +1,139 @@
+import type { Characteristic } from "../characteristics.ts";
+import type { Clock, Opener } from "../driver.ts";
+import { bounded } from "./abort.ts";
+import type { Coordinator, CoordinatorOptions, State } from "./api/coordinator.ts";
+import type { Election } from "./api/election.ts";
+import type { Group } from "./api/group.ts";
+import type { Lock } from "./api/lock.ts";
+import { NamedElection } from "./election.ts";
+import { ClosedError, ConnectionError } from "./errors.ts";
+import { type GroupHost, NamedGroup } from "./group.ts";
+import type { Owned } from "./host.ts";
+import { NamedLock } from "./lock.ts";
+import type { JoinedMembership } from "./membership.ts";
+import { checkDuration, checkName } from "./names.ts";
+import { demand, type Settings, settle } from "./options.ts";
+import { Sessions } from "./sessions.ts";
+import type { Tenure } from "./tenure.ts";
+
+/** Opens a coordinator on a backend that was resolved. */
+export async function openCoordinator(opener: Opener, options: CoordinatorOptions): Promise<Coordinator> {
+  const settings = settle(opener, options);
+  demand(opener, options.characteristics);
+  options.signal?.throwIfAborted();
+  const sessions = new Sessions(opener, settings);
+  await sessions.open(options.signal);
+  return new OpenCoordinator(opener, settings, sessions);
+}
+
+class OpenCoordinator implements Coordinator, GroupHost {
+  readonly memberId: string;
+  readonly driver: string;
+  readonly characteristics: ReadonlySet<Characteristic>;
+  readonly clock: Clock;
+  readonly timeout: number;
+  readonly memberships = new Map<string, JoinedMembership<unknown>>();
+  readonly #sessions: Sessions;
+  readonly #owned = new Set<Owned>();
+  readonly #orders = new Map<string, Promise<unknown>>();
+  #closed: Promise<void> | undefined;
+  #emptied: () => void = () => {};
+
+  constructor(opener: Opener, settings: Settings, sessions: Sessions) {
+    this.memberId = settings.memberId;
+    this.driver = opener.driver;
+    this.characteristics = opener.characteristics;
+    this.clock = opener.clock;
+    this.timeout = settings.timeout;
+    this.#sessions = sessions;
+  }
+
+  get state(): State {
+    return this.#sessions.state;
+  }
+
+  get session(): { readonly signal: AbortSignal; readonly ttl: number } {
+    const { signal, session } = this.#sessions.last;
+    return { signal, ttl: session.ttl };
+  }
+
+  get closing(): AbortSignal {
+    return this.#sessions.closing;
+  }
+
+  states(): AsyncIterable<State> {
+    return this.#sessions.states();
+  }
+
+  lock(name: string): Lock {
+    return new NamedLock(this, checkName("lock name", name));
+  }
+
+  group<C = unknown>(id: string): Group<C> {
+    return new NamedGroup<C>(this, checkName("group id", id));
+  }
+
+  election(id: string): Election {
+    return new NamedElection(this, checkName("election id", id));
+  }
+
+  async groups(): Promise<string[]> {
+    return await (await this.tenure()).session.groups.list();
+  }
+
+  async heartbeat(): Promise<number> {
+    return await (await this.tenure()).beat();
+  }
+
+  async close(options: { grace?: number } = {}): Promise<void> {
+    const grace = checkDuration("grace", options.grace ?? 0);
+    await (this.#closed ??= this.#close(grace));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  tenure(): Promise<Tenure> {
+    return this.#sessions.tenure();
+  }
+
+  nextTenure(signal: AbortSignal): Promise<Tenure> {
+    return this.#sessions.nextTenure(signal);
+  }
+
+  adopt(owned: Owned): () => void {
+    this.#owned.add(owned);
+    if (this.closing.aborted) owned.retire(this.closing.reason);
+    return () => {
+      this.#owned.delete(owned);
+      if (this.#owned.size === 0) this.#emptied();
+    };
+  }
+
+  inOrder<T>(group: string, call: () => Promise<T>): Promise<T> {
+    const asked = this.clock.now();
+    const result = (this.#orders.get(group) ?? Promise.resolve()).then(() => {
+      // While the backend is away the calls before this one have used up its time too.
+      if (this.state === "connected" || this.clock.now() - asked < this.timeout) return call();
+      throw new ConnectionError(`Cannot reach the backend for group "${group}" in time`, {
+        driver: this.driver,
+      });
+    });
+    const settled = result.then(() => {}, () => {}).then(() => {
+      if (this.#orders.get(group) === settled) this.#orders.delete(group);
+    });
+    this.#orders.set(group, settled);
+    return result;
+  }
+
+  async #close(grace: number): Promise<void> {
+    const reason = new ClosedError("Cannot use the coordinator: it is closed", { driver: this.driver });
+    this.#sessions.retire(reason);
+    const emptied = Promise.withResolvers<void>();
+    this.#emptied = emptied.resolve;
+    for (const owned of [...this.#owned]) owned.retire(reason);
+    if (this.#owned.size > 0 && grace > 0) await bounded(this.clock, emptied.promise, grace);
+    await this.#sessions.close(reason);
+  }
+}

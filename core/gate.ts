@@ -1,0 +1,212 @@
+import type { Grant, Kind, Mode, Target } from "../driver.ts";
+import type { CoordError } from "./errors.ts";
+import { Hold } from "./hold.ts";
+import type { Tenure } from "./tenure.ts";
+
+/** One who wants the lock. */
+export interface Entrant {
+  readonly mode: Mode;
+  readonly wait: boolean;
+  readonly value: string;
+}
+
+/** A place in the line: `hold` rejects or resolves once; `leave` gives it up. */
+export interface Place {
+  readonly hold: Promise<Hold | undefined>;
+  /** Resolves once nothing of the place is left at the backend. */
+  leave(reason: unknown): Promise<void>;
+}
+
+/** All gates of one tenure. */
+export class GateKeeper {
+  readonly #tenure: Tenure;
+  readonly #gates = new Map<string, Gate>();
+
+  constructor(tenure: Tenure) {
+    this.#tenure = tenure;
+  }
+
+  /** Queues for a lock; the gate lives as long as somebody waits or holds. */
+  enter(target: Target, entrant: Entrant): Place {
+    const key = `${target.kind}:${target.name}`;
+    let gate = this.#gates.get(key);
+    if (!gate) {
+      const made: Gate = gate = new Gate(this.#tenure, target, () => {
+        if (this.#gates.get(key) === made) this.#gates.delete(key);
+      });
+      this.#gates.set(key, made);
+    }
+    return gate.enter(entrant);
+  }
+
+  /** Rejects all who wait. */
+  turnAway(reason: CoordError): void {
+    for (const gate of this.#gates.values()) gate.turnAway(reason);
+  }
+}
+
+/** One attempt at the backend, and the callers whose wish it fulfils: one if exclusive, any number if shared. */
+class Turn {
+  readonly mode: Mode;
+  readonly wait: boolean;
+  readonly value: string;
+  readonly abort = new AbortController();
+  readonly settled = Promise.withResolvers<Hold | undefined>();
+  /** Resolves once the attempt has left the backend or was granted. */
+  readonly done = Promise.withResolvers<void>();
+  callers = 0;
+  /** Shared callers may still join. */
+  open: boolean;
+  hold: Hold | undefined;
+
+  constructor(entrant: Entrant) {
+    this.mode = entrant.mode;
+    this.wait = entrant.wait;
+    this.value = entrant.value;
+    this.open = entrant.mode === "shared" && entrant.wait;
+    this.settled.promise.catch(() => {}); // Callers that left are not there to hear it.
+  }
+}
+
+/**
+ * The line of one coordinator for one lock. Callers queue here, one attempt at a time waits at the backend, and the
+ * next goes there once that is granted: so callers are served in their order, and between coordinators round-robin.
+ */
+class Gate {
+  readonly #tenure: Tenure;
+  readonly #kind: Kind;
+  readonly #name: string;
+  readonly #idle: () => void;
+  readonly #queue: Turn[] = [];
+  readonly #holds = new Set<Hold>();
+  /** The shared turn that was granted last: later readers may join it for a while. */
+  #joinable: Turn | undefined;
+  #running: Turn | undefined;
+
+  constructor(tenure: Tenure, target: Target, idle: () => void) {
+    this.#tenure = tenure;
+    this.#kind = target.kind;
+    this.#name = target.name;
+    this.#idle = idle;
+  }
+
+  enter(entrant: Entrant): Place {
+    const shared = entrant.mode === "shared" ? this.#openTurn() : undefined;
+    if (shared && (entrant.wait || shared.hold)) return this.#join(shared);
+    if (!entrant.wait && (this.#queue.length > 0 || this.#conflicts(entrant.mode))) {
+      return { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
+    }
+    if (entrant.mode === "exclusive") this.#close();
+    const turn = new Turn(entrant);
+    this.#queue.push(turn);
+    const place = this.#join(turn);
+    this.#pump();
+    return place;
+  }
+
+  turnAway(reason: CoordError): void {
+    for (const turn of [...this.#queue]) this.#drop(turn, reason);
+  }
+
+  /** The turn that a further reader may share: the last of the line, or else the one that holds. */
+  #openTurn(): Turn | undefined {
+    const last = this.#queue.at(-1);
+    if (last) return last.open ? last : undefined;
+    const held = this.#joinable?.hold;
+    // Readers that keep coming must not keep a writer of another coordinator out.
+    if (!held?.live || this.#tenure.clock.now() - held.at > this.#tenure.session.ttl / 2) this.#close();
+    return this.#joinable;
+  }
+
+  /** The first writer that arrives closes the batch of readers. */
+  #close(): void {
+    const last = this.#queue.at(-1);
+    if (last) last.open = false;
+    this.#joinable = undefined;
+  }
+
+  #join(turn: Turn): Place {
+    turn.callers++;
+    turn.hold?.claim();
+    return { hold: turn.settled.promise, leave: (reason) => this.#leave(turn, reason) };
+  }
+
+  async #leave(turn: Turn, reason: unknown): Promise<void> {
+    turn.callers--;
+    if (turn.hold) return void await turn.hold.leave();
+    if (turn.callers > 0) return;
+    this.#drop(turn, reason);
+    await turn.done.promise;
+  }
+
+  /** Nobody wants this turn any more. */
+  #drop(turn: Turn, reason: unknown): void {
+    turn.open = false;
+    turn.settled.reject(reason);
+    turn.abort.abort(reason);
+    if (turn === this.#running) return;
+    const at = this.#queue.indexOf(turn);
+    if (at >= 0) this.#queue.splice(at, 1);
+    turn.done.resolve();
+    this.#rest();
+  }
+
+  #pump(): void {
+    const turn = this.#queue[0];
+    if (turn === undefined || this.#running !== undefined) return;
+    this.#running = turn;
+    void this.#run(turn);
+  }
+
+  async #run(turn: Turn): Promise<void> {
+    try {
+      const grant = await this.#tenure.session.locks.acquire({
+        id: crypto.randomUUID(),
+        kind: this.#kind,
+        name: this.#name,
+        mode: turn.mode,
+        wait: turn.wait,
+        value: turn.value,
+        signal: turn.abort.signal,
+      });
+      if (grant === undefined) turn.settled.resolve(undefined);
+      else this.#granted(turn, grant);
+    } catch (error) {
+      turn.settled.reject(this.#tenure.check() ? error : this.#tenure.signal.reason);
+    }
+    this.#queue.splice(this.#queue.indexOf(turn), 1);
+    this.#running = undefined;
+    turn.done.resolve();
+    this.#pump();
+    this.#rest();
+  }
+
+  #granted(turn: Turn, grant: Grant): void {
+    const wanted = !turn.abort.signal.aborted;
+    const hold = new Hold(this.#tenure, grant, turn.mode, wanted ? turn.callers : 1, (gone) => {
+      this.#holds.delete(gone);
+      if (this.#joinable?.hold === gone) this.#joinable = undefined;
+      this.#rest();
+    });
+    // The answer may have come after a stall that outlived the session.
+    if (!hold.live) return turn.settled.reject(this.#tenure.signal.reason ?? grant.lost.reason);
+    this.#holds.add(hold);
+    if (!wanted) {
+      // All callers left while the grant was on its way; an outcome that is unknown is followed up by the hold.
+      void hold.leave().catch(() => {});
+      return;
+    }
+    turn.hold = hold;
+    if (turn.open) this.#joinable = turn;
+    turn.settled.resolve(hold);
+  }
+
+  #conflicts(mode: Mode): boolean {
+    return [...this.#holds].some((hold) => mode === "exclusive" || hold.mode === "exclusive");
+  }
+
+  /** A gate that nobody uses is forgotten. */
+  #rest(): void {
+    if (this.#queue.length === 0 && this.#holds.size === 0) this.#idle();
+  }
+}

@@ -1,0 +1,190 @@
+import type { GroupSnapshot } from "../driver.ts";
+import type { Group, GroupEvent, GroupWatch, JoinOptions, Member, Membership } from "./api/group.ts";
+import type { Partitioner, PartitionOptions } from "./api/partition.ts";
+import { encode } from "./capabilities.ts";
+import {
+  GroupAlreadyExistError,
+  GroupNotCreatedError,
+  MemberAlreadyExistError,
+  MemberNotJoinedError,
+} from "./errors.ts";
+import { GroupView, toMember } from "./group_view.ts";
+import type { Host } from "./host.ts";
+import { JoinedMembership } from "./membership.ts";
+import { partition } from "./partitioner.ts";
+import type { Tenure } from "./tenure.ts";
+import { LevelWatch, type Read } from "./watch.ts";
+
+/** How often a join with `create` starts again when somebody deletes the group in between. */
+const TRIES = 5;
+
+/** What groups need of their coordinator beside what all do. */
+export interface GroupHost extends Host {
+  /** Runs the calls of one group one after the other, in the order in which they were made. */
+  inOrder<T>(group: string, call: () => Promise<T>): Promise<T>;
+  /** This coordinator's own memberships by group. */
+  readonly memberships: Map<string, JoinedMembership<unknown>>;
+}
+
+/** A group by its id; it holds no state. */
+export class NamedGroup<C> implements Group<C> {
+  readonly id: string;
+  readonly #host: GroupHost;
+
+  constructor(host: GroupHost, id: string) {
+    this.#host = host;
+    this.id = id;
+  }
+
+  async create(): Promise<void> {
+    await this.#call((tenure) => tenure.session.groups.create(this.id));
+  }
+
+  async delete(): Promise<void> {
+    await this.#call((tenure) => tenure.session.groups.delete(this.id));
+  }
+
+  async join(capabilities?: C, options: JoinOptions = {}): Promise<Membership<C>> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const data = encode(capabilities ?? {});
+    const joining = this.#call((tenure) => this.#join(tenure, data, options));
+    if (!signal) return await joining;
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => {
+      aborted.reject(signal.reason);
+      void joining.then((membership) => membership[Symbol.asyncDispose](), () => {});
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      return await Promise.race([joining, aborted.promise]);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  async leave(): Promise<void> {
+    await this.#call(async (tenure) => {
+      const remove = () => tenure.session.groups.remove(this.id, this.#host.memberId);
+      const own = this.#own();
+      await (own ? own.leaveBy(remove) : remove());
+    });
+  }
+
+  async update(capabilities: C): Promise<void> {
+    const data = encode(capabilities);
+    await this.#call((tenure) => tenure.session.groups.update(this.id, this.#host.memberId, data));
+  }
+
+  async members(): Promise<Map<string, Member<C>>> {
+    const snapshot = await this.#call((tenure) => tenure.session.groups.members(this.id));
+    return new Map([...snapshot].map(([id, record]) => [id, toMember<C>(id, record)]));
+  }
+
+  async member(id: string): Promise<Member<C>> {
+    const record = (await this.#call((tenure) => tenure.session.groups.members(this.id))).get(id);
+    if (record) return toMember<C>(id, record);
+    throw new MemberNotJoinedError(`Cannot find member "${id}" in group "${this.id}": it has not joined`, {
+      driver: this.#host.driver,
+    });
+  }
+
+  async watch(options: { signal?: AbortSignal } = {}): Promise<GroupWatch<C>> {
+    const view = new GroupView<C>();
+    // The calls made before this one come first.
+    await this.#host.inOrder(this.id, () => Promise.resolve());
+    const read = readOn(this.id);
+    const watch = await LevelWatch.open(this.#host, view, read, options.signal);
+    return new WatchedGroup(view, watch);
+  }
+
+  async partition(options: PartitionOptions<C> = {}): Promise<Partitioner> {
+    return await partition(this, this.#host.memberId, options);
+  }
+
+  async #join(tenure: Tenure, data: string, options: JoinOptions): Promise<JoinedMembership<C>> {
+    options.signal?.throwIfAborted();
+    const own = this.#own();
+    if (own && !options.replace) {
+      throw new MemberAlreadyExistError(
+        `Cannot join group "${this.id}": "${this.#host.memberId}" is a member already`,
+        {
+          driver: this.#host.driver,
+        },
+      );
+    }
+    const presence = crypto.randomUUID();
+    const { groups } = tenure.session;
+    const joining = { presence, data, replace: options.replace ?? false };
+    for (let tries = 1;; tries++) {
+      if (options.create) await groups.create(this.id).catch(ignoreExisting);
+      try {
+        const joined = await groups.join(this.id, joining);
+        const membership = new JoinedMembership<C>(this.#host, tenure, this.id, presence, joined);
+        own?.lose(new MemberNotJoinedError(`Cannot stay in group "${this.id}": the member was replaced`));
+        this.#host.memberships.set(this.id, membership);
+        return membership;
+      } catch (error) {
+        if (!options.create || !(error instanceof GroupNotCreatedError) || tries === TRIES) throw error;
+      }
+    }
+  }
+
+  /** This coordinator's own live membership. */
+  #own(): JoinedMembership<unknown> | undefined {
+    const own = this.#host.memberships.get(this.id);
+    if (own?.live) return own;
+    this.#host.memberships.delete(this.id);
+    return undefined;
+  }
+
+  #call<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
+    return this.#host.inOrder(this.id, async () => await call(await this.#host.tenure()));
+  }
+}
+
+class WatchedGroup<C> implements GroupWatch<C> {
+  readonly #view: GroupView<C>;
+  readonly #watch: LevelWatch<GroupSnapshot | undefined, GroupEvent<C>>;
+
+  constructor(view: GroupView<C>, watch: LevelWatch<GroupSnapshot | undefined, GroupEvent<C>>) {
+    this.#view = view;
+    this.#watch = watch;
+  }
+
+  get members(): ReadonlyMap<string, Member<C>> {
+    return this.#view.members;
+  }
+
+  get fresh(): boolean {
+    return this.#watch.fresh;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<GroupEvent<C>> {
+    return this.#watch.iterate();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#watch.end();
+  }
+}
+
+/** Reads a group's snapshots; a group that was deleted while the watch was away is as one deleted before its eyes. */
+function readOn(id: string): Read<GroupSnapshot | undefined> {
+  let known = false;
+  return async function* (session, signal) {
+    try {
+      for await (const snapshot of session.groups.watch(id, signal)) {
+        known = true;
+        yield snapshot;
+      }
+    } catch (error) {
+      if (!known || !(error instanceof GroupNotCreatedError)) throw error;
+      yield undefined;
+    }
+  };
+}
+
+function ignoreExisting(error: unknown): void {
+  if (!(error instanceof GroupAlreadyExistError)) throw error;
+}

@@ -1,0 +1,133 @@
+import type { Presence } from "../driver.ts";
+import type { Membership } from "./api/group.ts";
+import { encode } from "./capabilities.ts";
+import { type CoordError, GroupNotCreatedError, MemberNotJoinedError } from "./errors.ts";
+import type { GroupHost } from "./group.ts";
+import type { Owned } from "./host.ts";
+import { untilConfirmed } from "./retry.ts";
+import type { Tenure } from "./tenure.ts";
+
+/** A membership of this coordinator, on one session. */
+export class JoinedMembership<C> implements Membership<C>, Owned {
+  readonly group: string;
+  readonly tenure: Tenure;
+  readonly #host: GroupHost;
+  readonly #presence: string;
+  readonly #controller = new AbortController();
+  readonly #forget: () => void;
+  #disown: () => void = () => {};
+  /** Nothing that happens to it from now on is a loss. */
+  #leaving = false;
+  #over = false;
+
+  constructor(host: GroupHost, tenure: Tenure, group: string, id: string, presence: Presence) {
+    this.#host = host;
+    this.tenure = tenure;
+    this.group = group;
+    this.#presence = id;
+    this.#forget = host.adopt(this);
+    const lost = () => this.lose(this.#reasonOf(presence));
+    presence.lost.addEventListener("abort", lost, { once: true });
+    if (presence.lost.aborted) lost();
+    else this.#disown = tenure.own((reason) => this.lose(reason));
+  }
+
+  get signal(): AbortSignal {
+    this.tenure.check();
+    return this.#controller.signal;
+  }
+
+  /** Whether the membership is, as far as we know, the present one. */
+  get live(): boolean {
+    return !this.#over && this.tenure.check();
+  }
+
+  async update(capabilities: C): Promise<void> {
+    const data = encode(capabilities);
+    await this.#host.inOrder(this.group, async () => {
+      if (!this.live) throw this.#notJoined();
+      await this.tenure.session.groups.update(this.group, this.#host.memberId, data, this.#presence);
+    });
+  }
+
+  async leave(): Promise<boolean> {
+    return await this.#host.inOrder(this.group, async () => {
+      if (!this.live || this.#leaving) return false;
+      this.#leaving = true;
+      try {
+        return await this.#remove();
+      } catch (error) {
+        void untilConfirmed(this.tenure, () => this.#remove());
+        throw error;
+      } finally {
+        this.#end();
+      }
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.leave();
+    } catch {
+      // A failure of the backend must not hide the body's result; the removal is retried.
+    }
+  }
+
+  /** Runs a removal of this member that its own coordinator asked for: it is no loss. */
+  async leaveBy(remove: () => Promise<void>): Promise<void> {
+    this.#leaving = true;
+    try {
+      await remove();
+      this.#end();
+    } finally {
+      this.#leaving = false;
+    }
+  }
+
+  /** The backend, the clocks or a successor say that the membership is over. */
+  lose(reason: CoordError): void {
+    if (this.#over || this.#leaving) return;
+    this.#end();
+    this.#controller.abort(reason);
+  }
+
+  retire(reason: CoordError): void {
+    if (!this.#over) this.#controller.abort(reason);
+  }
+
+  async #remove(): Promise<boolean> {
+    try {
+      await this.tenure.session.groups.remove(this.group, this.#host.memberId, this.#presence);
+      return true;
+    } catch (error) {
+      if (error instanceof MemberNotJoinedError || error instanceof GroupNotCreatedError) return false;
+      throw error;
+    }
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#disown();
+    this.#forget();
+  }
+
+  #reasonOf(presence: Presence): CoordError {
+    const cause: unknown = presence.lost.reason;
+    return new MemberNotJoinedError(
+      `Cannot stay in group "${this.group}": the member was replaced or evicted`,
+      {
+        driver: this.#host.driver,
+        cause,
+      },
+    );
+  }
+
+  #notJoined(): MemberNotJoinedError {
+    return new MemberNotJoinedError(
+      `Cannot update the member of group "${this.group}": the membership is over`,
+      {
+        driver: this.#host.driver,
+      },
+    );
+  }
+}

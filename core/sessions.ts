@@ -1,0 +1,157 @@
+import type { Clock, Opener } from "../driver.ts";
+import { sleep } from "../internal/clock.ts";
+import { either } from "./abort.ts";
+import type { State } from "./api/coordinator.ts";
+import { type ClosedError, ConnectionError } from "./errors.ts";
+import { Feed } from "./feed.ts";
+import { stamp } from "./lease_clock.ts";
+import type { Settings } from "./options.ts";
+import { Tenure } from "./tenure.ts";
+
+/** States that a slow reader of `states()` keeps. */
+const KEPT_STATES = 16;
+
+/** The first pause between two tries to open a new session, in ms; it doubles up to a third of the ttl. */
+const FIRST_PAUSE = 50;
+
+/** The sessions of one coordinator, one after the other: a lost one is replaced until the coordinator is closed. */
+export class Sessions {
+  readonly #opener: Opener;
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #incarnation = crypto.randomUUID();
+  readonly #closing = new AbortController();
+  readonly #states = new Feed<State>(KEPT_STATES);
+  #state: State = "lost";
+  #tenure: Tenure | undefined;
+  #next = Promise.withResolvers<Tenure>();
+  /** Why the last try to open a session failed. */
+  #failure: unknown;
+
+  constructor(opener: Opener, settings: Settings) {
+    this.#opener = opener;
+    this.#clock = opener.clock;
+    this.#settings = settings;
+    this.#next.promise.catch(() => {}); // Nobody may be waiting when it is closed.
+  }
+
+  /** Fires with a `ClosedError` when closing begins. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /** By the clocks now. */
+  get state(): State {
+    this.#tenure?.check();
+    return this.#state;
+  }
+
+  /** The present session, or the last one. */
+  get last(): Tenure {
+    this.#tenure?.check();
+    // There is a first session before anyone has the coordinator.
+    return this.#tenure as Tenure;
+  }
+
+  states(): AsyncIterable<State> {
+    return this.#states.subscribe(this.state);
+  }
+
+  /** Opens the first session; rejects if that fails. */
+  async open(signal: AbortSignal | undefined): Promise<void> {
+    await this.#open(signal ? AbortSignal.any([signal, this.closing]) : this.closing);
+  }
+
+  /**
+   * The present session; waits for a new one within the deadline of an operation.
+   * @throws {ClosedError | ConnectionError}
+   */
+  async tenure(): Promise<Tenure> {
+    this.closing.throwIfAborted();
+    if (this.#tenure?.check()) return this.#tenure;
+    const { timeout } = this.#settings;
+    const late = new AbortController();
+    const cancel = this.#clock.after(timeout, () => late.abort(this.#unreachable(timeout)));
+    try {
+      return await either(this.#next.promise, late.signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** The present session; waits for a new one until `signal` aborts. */
+  async nextTenure(signal: AbortSignal): Promise<Tenure> {
+    if (this.#tenure?.check()) return this.#tenure;
+    return await either(this.#next.promise, signal);
+  }
+
+  /** No session is opened any more; who waits for one or on one is turned away. */
+  retire(reason: ClosedError): void {
+    this.#closing.abort(reason);
+    this.#next.reject(reason);
+    this.#tenure?.gates.turnAway(reason);
+  }
+
+  /** Gives back what is left on the session, and ends it. */
+  async close(reason: ClosedError): Promise<void> {
+    await this.#tenure?.close(reason);
+    this.#become("closed");
+    this.#states.close();
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    const opened = stamp(this.#clock);
+    const { margin, heartbeat, ...settings } = this.#settings;
+    const mine: { tenure?: Tenure } = {};
+    const session = await this.#opener.open({
+      ...settings,
+      incarnation: this.#incarnation,
+      signal,
+      note: (note) => {
+        if (mine.tenure === undefined || mine.tenure !== this.#tenure || mine.tenure.signal.aborted) return;
+        this.#become(note === "suspended" ? "suspended" : "connected");
+      },
+    });
+    if (signal.aborted) {
+      await session.close();
+      throw signal.reason;
+    }
+    const { driver } = this.#opener;
+    const tenure = new Tenure(session, { driver, clock: this.#clock, opened, margin, heartbeat });
+    this.#tenure = mine.tenure = tenure;
+    this.#become("connected");
+    this.#next.resolve(tenure);
+    tenure.own(() => void this.#replace());
+  }
+
+  /** Opens session after session until one lives. */
+  async #replace(): Promise<void> {
+    if (this.closing.aborted) return;
+    this.#next = Promise.withResolvers<Tenure>();
+    this.#next.promise.catch(() => {}); // Nobody may be waiting when it is closed.
+    this.#become("lost");
+    const longest = this.#settings.ttl / 3;
+    for (let pause = FIRST_PAUSE; !this.closing.aborted; pause = Math.min(pause * 2, longest)) {
+      try {
+        return await this.#open(this.closing);
+      } catch (failure) {
+        // The backend is away, or still refuses; whoever calls meanwhile is told so after the deadline.
+        this.#failure = failure;
+        await sleep(this.#clock, pause * (0.75 + Math.random() / 2), this.closing).catch(() => {});
+      }
+    }
+  }
+
+  #become(state: State): void {
+    if (state === this.#state || this.#state === "closed") return;
+    this.#state = state;
+    this.#states.publish(state);
+  }
+
+  #unreachable(timeout: number): ConnectionError {
+    return new ConnectionError(`Cannot reach the backend: no new session within ${Math.round(timeout)} ms`, {
+      driver: this.#opener.driver,
+      cause: this.#failure,
+    });
+  }
+}

@@ -1,0 +1,83 @@
+import type { Entry, Target } from "../driver.ts";
+import { bounded, either } from "./abort.ts";
+import { AcquireTimeoutError, ConnectionError } from "./errors.ts";
+import type { Entrant, Place } from "./gate.ts";
+import type { Hold } from "./hold.ts";
+import type { Host } from "./host.ts";
+
+/** How long a caller who gives up waits, in ms, for the backend to forget the attempt; then that goes on behind. */
+const PATIENCE = 500;
+
+/** What ends a wait. */
+export interface Patience {
+  readonly signal: AbortSignal | undefined;
+  /** Ms; undefined: for ever. */
+  readonly timeout: number | undefined;
+}
+
+/** Takes a lock of either kind; undefined only if `entrant.wait` is false and it is busy. */
+export async function take(
+  host: Host,
+  target: Target,
+  entrant: Entrant,
+  patience: Patience,
+): Promise<Hold | undefined> {
+  patience.signal?.throwIfAborted();
+  const giveUp = new AbortController();
+  const abort = () => giveUp.abort(patience.signal?.reason);
+  patience.signal?.addEventListener("abort", abort, { once: true });
+  const late = new AcquireTimeoutError(
+    `Cannot acquire ${target.kind} "${target.name}" within ${patience.timeout} ms`,
+    {
+      driver: host.driver,
+    },
+  );
+  const stop = patience.timeout === undefined
+    ? undefined
+    : host.clock.after(patience.timeout, () => giveUp.abort(late));
+  let place: Place | undefined;
+  try {
+    const tenure = await either(host.tenure(), giveUp.signal);
+    place = tenure.gates.enter(target, entrant);
+    return await either(place.hold, giveUp.signal);
+  } catch (error) {
+    if (!giveUp.signal.aborted) throw error;
+    const gone = place?.leave(error) ?? Promise.resolve();
+    if (error === late) throw await explain(host, target, late);
+    await bounded(host.clock, gone, PATIENCE);
+    throw error;
+  } finally {
+    stop?.();
+    patience.signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** Says who holds what was not granted in time, or that nobody can know. */
+export async function explain(
+  host: Host,
+  target: Target,
+  late: AcquireTimeoutError,
+): Promise<AcquireTimeoutError | ConnectionError> {
+  try {
+    if (host.state !== "connected") {
+      throw new ConnectionError("the connection is away", { driver: host.driver });
+    }
+    const tenure = await host.tenure();
+    const entries = await tenure.session.locks.entries(target);
+    return new AcquireTimeoutError(`${late.message}: ${describe(entries, host)}`, { driver: host.driver });
+  } catch (cause) {
+    return new ConnectionError(`${late.message}: the backend cannot be reached`, {
+      driver: host.driver,
+      cause,
+    });
+  }
+}
+
+function describe(entries: readonly Entry[], host: Host): string {
+  const holders = entries.filter((entry) => entry.token !== undefined);
+  const first = holders[0];
+  if (!first) return "nobody holds it now";
+  const others = holders.length > 1 ? ` and ${holders.length - 1} more` : "";
+  const own = first.memberId === host.memberId ? " (this coordinator: locks are not re-entrant)" : "";
+  return `held by "${first.memberId}"${own}${others}`;
+}

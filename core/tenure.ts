@@ -1,0 +1,131 @@
+import type { Clock, Session } from "../driver.ts";
+import { sleep } from "../internal/clock.ts";
+import { CoordError, SessionLostError } from "./errors.ts";
+import { GateKeeper } from "./gate.ts";
+import { LeaseClock, type Stamp, stamp } from "./lease_clock.ts";
+
+/** A beat that failed is tried again this soon, in ms, while the deadline nears. */
+const RETRY = 50;
+
+/** What a tenure is made of. */
+export interface TenureOptions {
+  readonly driver: string;
+  readonly clock: Clock;
+  /** When the session's opening was sent. */
+  readonly opened: Stamp;
+  readonly margin: number | undefined;
+  readonly heartbeat: "auto" | "manual";
+}
+
+/** One session as core sees it: its deadline, its heart, and everything that ends with it. */
+export class Tenure {
+  readonly session: Session;
+  readonly clock: Clock;
+  readonly driver: string;
+  readonly gates: GateKeeper = new GateKeeper(this);
+  /** Between two beats, in ms. */
+  readonly interval: number;
+  readonly #lease: LeaseClock;
+  /** Whether the deadline alone ends the session, without any answer. */
+  readonly #strict: boolean;
+  readonly #ended = new AbortController();
+  readonly #owned = new Set<(reason: CoordError) => void>();
+  #cancelDeadline: () => void = () => {};
+
+  constructor(session: Session, options: TenureOptions) {
+    const margin = options.margin ?? session.ttl / 5;
+    this.session = session;
+    this.clock = options.clock;
+    this.driver = options.driver;
+    this.interval = Math.min(session.ttl / 3, (session.ttl - margin) / 2);
+    this.#strict = session.expires || options.heartbeat === "manual";
+    this.#lease = new LeaseClock(options.clock, session.ttl - margin, options.opened);
+    session.lost.addEventListener("abort", () => this.end(session.lost.reason), { once: true });
+    if (session.lost.aborted) this.end(session.lost.reason);
+    else if (this.#strict) this.#armDeadline();
+    if (options.heartbeat === "auto") void this.#beatOn();
+  }
+
+  /** Fires when the session is over, with the reason. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Reads the clocks; true while the session is certain to live. */
+  check(): boolean {
+    if (!this.signal.aborted && this.#strict && this.#lease.left() <= 0) this.end(this.#expired());
+    return !this.signal.aborted;
+  }
+
+  /** Ms for which what is held on the session is certain. */
+  remaining(): number {
+    return this.session.expires || this.#strict ? Math.max(this.#lease.left(), 0) : Infinity;
+  }
+
+  /** Calls `lost` once when the session is over; the returned function forgets it. */
+  own(lost: (reason: CoordError) => void): () => void {
+    if (this.signal.aborted) lost(this.#reason());
+    else this.#owned.add(lost);
+    return () => this.#owned.delete(lost);
+  }
+
+  /** Renews the session; resolves with the ms until the next beat is due. */
+  async beat(): Promise<number> {
+    const sent = stamp(this.clock);
+    await this.session.beat();
+    // After a stall the answer comes too late: what the clocks ended is not revived.
+    if (this.check()) this.#lease.renew(sent);
+    this.signal.throwIfAborted();
+    return Math.max(this.interval - (this.clock.now() - sent.now), 0);
+  }
+
+  /** Ends the tenure; what it owned is told first, then the session is given up in the background. */
+  end(reason: CoordError): void {
+    if (this.signal.aborted) return;
+    this.#cancelDeadline();
+    this.#ended.abort(reason);
+    for (const lost of this.#owned) lost(reason);
+    this.#owned.clear();
+    void this.session.close();
+  }
+
+  /** Ends the tenure once everything was given back. */
+  async close(reason: CoordError): Promise<void> {
+    this.#cancelDeadline();
+    const closed = this.signal.aborted ? undefined : this.session.close();
+    this.end(reason);
+    await (closed ?? this.session.close());
+  }
+
+  async #beatOn(): Promise<void> {
+    let pause = Math.max(this.interval - this.#lease.elapsed(), 0);
+    while (!this.signal.aborted) {
+      try {
+        await sleep(this.clock, pause, this.signal);
+        pause = await this.beat();
+      } catch {
+        // The tenure ended, or the answer is unknown: then only the deadline decides.
+        if (!this.#strict && this.#lease.left() <= 0) this.end(this.#expired());
+        pause = Math.min(RETRY, this.interval);
+      }
+    }
+  }
+
+  #armDeadline(): void {
+    this.#cancelDeadline = this.clock.after(this.#lease.left(), () => {
+      if (this.check()) this.#armDeadline();
+    });
+  }
+
+  #reason(): CoordError {
+    // Only end() aborts this signal, and only with a CoordError.
+    return this.signal.reason as CoordError;
+  }
+
+  #expired(): SessionLostError {
+    return new SessionLostError(
+      `Cannot keep the session: the last good heartbeat was sent ${Math.round(this.#lease.elapsed())} ms ago`,
+      { driver: this.driver },
+    );
+  }
+}

@@ -1,0 +1,115 @@
+import {
+  GroupAlreadyExistError,
+  GroupNotCreatedError,
+  GroupNotEmptyError,
+  MemberAlreadyExistError,
+  MemberNotJoinedError,
+} from "../../core/errors.ts";
+import type { GroupSnapshot, Joining, MemberRecord } from "../../driver.ts";
+import type { Resident, World } from "./world.ts";
+
+const driver = "zake";
+
+interface Seat {
+  readonly owner: Resident;
+  readonly record: MemberRecord;
+  /** Tells the client that it sits there no longer. */
+  readonly removed: () => void;
+}
+
+/** The groups of a world. */
+export class Groups {
+  readonly #world: World;
+  readonly #groups = new Map<
+    string,
+    { readonly namespace: string; readonly id: string; readonly seats: Map<string, Seat> }
+  >();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  list(namespace: string): string[] {
+    return [...this.#groups.values()].filter((group) => group.namespace === namespace).map((group) =>
+      group.id
+    );
+  }
+
+  create(namespace: string, id: string): void {
+    const key = groupKey(namespace, id);
+    if (this.#groups.has(key)) {
+      throw new GroupAlreadyExistError(`Cannot create group "${id}": it exists already`, { driver });
+    }
+    this.#groups.set(key, { namespace, id, seats: new Map() });
+  }
+
+  delete(namespace: string, id: string): void {
+    if (this.#seats(namespace, id).size > 0) {
+      throw new GroupNotEmptyError(`Cannot delete group "${id}": it has members`, { driver });
+    }
+    this.#groups.delete(groupKey(namespace, id));
+    this.#world.tell(groupKey(namespace, id));
+  }
+
+  join(owner: Resident, id: string, { presence, data, replace }: Joining, removed: () => void): void {
+    const seats = this.#seats(owner.namespace, id);
+    const taken = seats.get(owner.memberId);
+    if (taken && !replace && taken.owner.incarnation !== owner.incarnation) {
+      throw new MemberAlreadyExistError(
+        `Cannot join group "${id}": "${owner.memberId}" is a member already`,
+        { driver },
+      );
+    }
+    taken?.removed();
+    const now = this.#world.clock.wall();
+    seats.delete(owner.memberId); // So that a successor comes last.
+    seats.set(owner.memberId, { owner, removed, record: { presence, data, joinedAt: now, updatedAt: now } });
+    this.#world.tell(groupKey(owner.namespace, id));
+  }
+
+  update(namespace: string, id: string, member: string, data: string, presence?: string): void {
+    const seats = this.#seats(namespace, id);
+    const seat = this.#seat(seats, id, member, presence);
+    seats.set(member, { ...seat, record: { ...seat.record, data, updatedAt: this.#world.clock.wall() } });
+    this.#world.tell(groupKey(namespace, id));
+  }
+
+  remove(namespace: string, id: string, member: string, presence?: string): void {
+    const seats = this.#seats(namespace, id);
+    const seat = this.#seat(seats, id, member, presence);
+    seats.delete(member);
+    seat.removed();
+    this.#world.tell(groupKey(namespace, id));
+  }
+
+  members(namespace: string, id: string): GroupSnapshot {
+    return new Map([...this.#seats(namespace, id)].map(([member, seat]) => [member, seat.record]));
+  }
+
+  /** Removes all that a session joined. */
+  dismiss(owner: Resident): void {
+    for (const [key, { seats }] of this.#groups) {
+      for (const [member, seat] of seats) if (seat.owner === owner) seats.delete(member);
+      this.#world.tell(key);
+    }
+  }
+
+  #seats(namespace: string, id: string): Map<string, Seat> {
+    const group = this.#groups.get(groupKey(namespace, id));
+    if (group) return group.seats;
+    throw new GroupNotCreatedError(`Cannot find group "${id}": it was not created`, { driver });
+  }
+
+  #seat(seats: Map<string, Seat>, id: string, member: string, presence: string | undefined): Seat {
+    const seat = seats.get(member);
+    if (seat && (presence === undefined || seat.record.presence === presence)) return seat;
+    throw new MemberNotJoinedError(`Cannot find member "${member}" in group "${id}": it has not joined`, {
+      driver,
+    });
+  }
+}
+
+/** The key that a group's watchers use. */
+export function groupKey(namespace: string, id: string): string {
+  return JSON.stringify([namespace, "group", id]);
+}

@@ -1,0 +1,182 @@
+import { SessionLostError } from "../../core/errors.ts";
+import type {
+  Attempt,
+  Entry,
+  Grant,
+  GroupSnapshot,
+  GroupStore,
+  Joining,
+  LockStore,
+  OpenOptions,
+  Presence,
+  Session,
+  Target,
+} from "../../driver.ts";
+import { Bell } from "../../internal/bell.ts";
+import { groupKey } from "./groups.ts";
+import type { Link } from "./link.ts";
+import { keyOf, type Resident, type World } from "./world.ts";
+
+/** A client's side of a session in a world: what a driver of a real server would be. */
+export class ZakeSession implements Session, Resident {
+  readonly memberId: string;
+  readonly incarnation: string;
+  readonly namespace: string;
+  readonly ttl: number;
+  readonly expires = true;
+  readonly locks: LockStore;
+  readonly groups: GroupStore;
+  readonly #world: World;
+  readonly #link: Link;
+  readonly #lost = new AbortController();
+
+  constructor(world: World, link: Link, options: OpenOptions) {
+    this.memberId = options.memberId;
+    this.incarnation = options.incarnation;
+    this.namespace = options.namespace;
+    this.ttl = options.ttl;
+    this.#world = world;
+    this.#link = link;
+    this.locks = {
+      acquire: (attempt) => this.#acquire(attempt),
+      entries: (target) => this.#request(() => world.entries(this.namespace, target)),
+      watch: (target, signal) => this.#watchHolder(target, signal),
+      break: (target) => this.#request(() => world.break(this.namespace, target)),
+    };
+    this.groups = {
+      list: () => this.#request(() => world.groups.list(this.namespace)),
+      create: (id) => this.#request(() => world.groups.create(this.namespace, id)),
+      delete: (id) => this.#request(() => world.groups.delete(this.namespace, id)),
+      join: (id, joining) => this.#join(id, joining),
+      update: (id, ...rest) => this.#request(() => world.groups.update(this.namespace, id, ...rest)),
+      remove: (id, ...rest) => this.#request(() => world.groups.remove(this.namespace, id, ...rest)),
+      members: (id) => this.#request(() => world.groups.members(this.namespace, id)),
+      watch: (id, signal) => this.#watchGroup(id, signal),
+    };
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async beat(): Promise<void> {
+    await this.#request(() => this.#world.touch(this));
+  }
+
+  close(): Promise<void> {
+    this.#link.close();
+    this.#world.dismiss(this);
+    this.#lose();
+    return Promise.resolve();
+  }
+
+  /** The world says that the session is over. */
+  expired(): void {
+    this.#link.push(() => this.#lose());
+  }
+
+  async #acquire(attempt: Attempt): Promise<Grant | undefined> {
+    const granted = Promise.withResolvers<bigint>();
+    const broken = new AbortController();
+    attempt.signal.throwIfAborted();
+    const taken = await this.#request(() =>
+      this.#world.claim(this, attempt, {
+        granted: (token) => this.#link.push(() => granted.resolve(token)),
+        broken: (reason) => this.#link.push(() => broken.abort(reason)),
+      })
+    );
+    if (!taken) return undefined;
+    const token = await this.#unlessAborted(granted.promise, attempt);
+    const ours = <T>(otherwise: T, call: () => T) =>
+      this.lost.aborted ? Promise.resolve(otherwise) : this.#request(call);
+    return {
+      token,
+      lost: broken.signal,
+      check: () => ours(false, () => this.#world.holds(this, attempt, attempt.id)),
+      update: (value) => ours(false, () => this.#world.proclaim(this, attempt, attempt.id, value)),
+      release: () => ours(false, () => this.#world.quit(this, attempt, attempt.id)),
+    };
+  }
+
+  /** Waits for a grant; when the caller gives up, leaves the line, or gives back what was granted meanwhile. */
+  async #unlessAborted(granted: Promise<bigint>, attempt: Attempt): Promise<bigint> {
+    const over = Promise.withResolvers<never>();
+    const stop = (signal: AbortSignal) => () => over.reject(signal.reason);
+    const [abort, lose] = [stop(attempt.signal), stop(this.lost)];
+    attempt.signal.addEventListener("abort", abort, { once: true });
+    this.lost.addEventListener("abort", lose, { once: true });
+    try {
+      // It may have been aborted while the claim was on its way.
+      attempt.signal.throwIfAborted();
+      return await Promise.race([granted, over.promise]);
+    } catch (reason) {
+      if (!this.lost.aborted) await this.#quit(attempt);
+      throw reason;
+    } finally {
+      attempt.signal.removeEventListener("abort", abort);
+      this.lost.removeEventListener("abort", lose);
+    }
+  }
+
+  async #quit(attempt: Attempt): Promise<void> {
+    const quit = () => this.#request(() => this.#world.quit(this, attempt, attempt.id));
+    // While the member is partitioned the removal is tried until the link is whole or the session is over.
+    const insist = async (): Promise<void> => {
+      while (!this.lost.aborted && !await quit().then(() => true, () => false));
+    };
+    await quit().catch(() => void insist());
+  }
+
+  async #join(id: string, joining: Joining): Promise<Presence> {
+    const removed = new AbortController();
+    await this.#request(() =>
+      this.#world.groups.join(this, id, joining, () => this.#link.push(() => removed.abort()))
+    );
+    return { lost: removed.signal };
+  }
+
+  #watchHolder(target: Target, signal: AbortSignal): AsyncIterable<Entry | undefined> {
+    const key = keyOf(this.namespace, target);
+    return this.#watch(
+      key,
+      signal,
+      () => this.#world.entries(this.namespace, target).find((entry) => entry.token),
+    );
+  }
+
+  async *#watchGroup(id: string, signal: AbortSignal): AsyncIterable<GroupSnapshot | undefined> {
+    const key = groupKey(this.namespace, id);
+    yield* this.#watch(key, signal, () => this.#world.groups.members(this.namespace, id));
+  }
+
+  /** Subscribes, then reads after every change. */
+  async *#watch<T>(key: string, signal: AbortSignal, read: () => T): AsyncIterable<T> {
+    const bell = new Bell();
+    const unsubscribe = this.#world.subscribe(key, () => this.#link.push(() => bell.ring()));
+    try {
+      while (!signal.aborted) {
+        yield await this.#request(read);
+        await bell.wait(signal);
+      }
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** A request of a session that the world has forgotten is how a client finds out. */
+  async #request<T>(call: () => T): Promise<T> {
+    return await this.#link.request(() => {
+      if (!this.#world.isLive(this)) this.#lose();
+      this.lost.throwIfAborted();
+      return call();
+    });
+  }
+
+  #lose(): void {
+    const { memberId } = this;
+    this.#lost.abort(
+      new SessionLostError(`Cannot keep the session of "${memberId}": it expired`, { driver: "zake" }),
+    );
+    this.#link.close();
+  }
+}
