@@ -6,7 +6,8 @@
  * optional methods and no feature flags: a driver that declines something is not finished.
  *
  * Rules for every function of a driver:
- * - It settles within `OpenOptions.timeout`, a waiting `acquire` and the watches apart; what could not be carried out
+ * - It settles within `OpenOptions.timeout`, the watches and the wait of an `acquire` apart, whose first request is
+ *   bounded like any other; what could not be carried out
  *   by then rejects with `ConnectionError`. While the connection is being restored it waits for that, within the
  *   same bound.
  * - A request whose answer was lost is resolved by looking: attempts and presences carry unique ids for that.
@@ -150,7 +151,7 @@ export interface Entry {
   readonly attempt: string;
   readonly mode: Mode;
   readonly token?: bigint;
-  /** When it was granted: ms since 1970, by the clock that all clients of the backend share. */
+  /** When it was granted, in ms since 1970: by the backend's clock, or the holder's where the backend has none. */
   readonly since?: number;
   readonly value: string;
 }
@@ -226,7 +227,7 @@ export interface MemberRecord {
   /** The `Joining.presence` of this membership: tells a replaced member from an updated one. */
   readonly presence: string;
   readonly data: string;
-  /** Ms since 1970, by the clock that all clients of the backend share. */
+  /** In ms since 1970: by the backend's clock, or the member's where the backend has none. For people to read. */
   readonly joinedAt: number;
   readonly updatedAt: number;
 }

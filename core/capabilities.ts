@@ -1,5 +1,8 @@
 import { SerializationError } from "./errors.ts";
 
+/** Deeper values would overflow the stack of whoever reads them. */
+const DEEPEST = 1000;
+
 /**
  * Capabilities as JSON text.
  * @throws {SerializationError} when what comes back would differ from what was given
@@ -34,6 +37,7 @@ function findFlaw(value: unknown, path: string, above: Set<object>): string | un
   if (typeof value !== "object") {
     return `${path} is ${typeof value === "undefined" ? "undefined" : `a ${typeof value}`}`;
   }
+  if (above.size >= DEEPEST) return `it is nested more than ${DEEPEST} levels deep`;
   if (above.has(value)) return `${path} contains itself`;
   above.add(value);
   const flaw = Array.isArray(value) ? flawOfArray(value, path, above) : flawOfObject(value, path, above);

@@ -22,15 +22,16 @@ export async function take(
   entrant: Entrant,
   patience: Patience,
 ): Promise<Hold | undefined> {
+  if (patience.signal === undefined && patience.timeout === undefined) {
+    return await (await host.tenure()).gates.enter(target, entrant).hold;
+  }
   patience.signal?.throwIfAborted();
   const giveUp = new AbortController();
   const abort = () => giveUp.abort(patience.signal?.reason);
   patience.signal?.addEventListener("abort", abort, { once: true });
   const late = new AcquireTimeoutError(
     `Cannot acquire ${target.kind} "${target.name}" within ${patience.timeout} ms`,
-    {
-      driver: host.driver,
-    },
+    { driver: host.driver },
   );
   const stop = patience.timeout === undefined
     ? undefined
@@ -42,10 +43,10 @@ export async function take(
     return await either(place.hold, giveUp.signal);
   } catch (error) {
     if (!giveUp.signal.aborted) throw error;
-    const gone = place?.leave(error) ?? Promise.resolve();
-    if (error === late) throw await explain(host, target, late);
-    await bounded(host.clock, gone, PATIENCE);
-    throw error;
+    const gone = bounded(host.clock, place?.leave(error) ?? Promise.resolve(), PATIENCE);
+    const told = error === late ? await explain(host, target, late) : error;
+    await gone;
+    throw told;
   } finally {
     stop?.();
     patience.signal?.removeEventListener("abort", abort);
