@@ -91,8 +91,9 @@ class Gate {
   }
 
   enter(entrant: Entrant): Place {
-    const shared = entrant.mode === "shared" ? this.#openTurn() : undefined;
-    if (shared && (entrant.wait || shared.hold)) return this.#join(shared);
+    // A try asks the backend also beside a hold of our own: a writer elsewhere may be waiting.
+    const shared = entrant.mode === "shared" && entrant.wait ? this.#openTurn() : undefined;
+    if (shared) return this.#join(shared);
     if (!entrant.wait && (this.#queue.length > 0 || this.#conflicts(entrant.mode))) {
       return { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
     }

@@ -151,7 +151,11 @@ async function connect({ world, links, cut }: Shared, options: OpenOptions): Pro
     random: world.random,
     timeout,
     note,
-    closed: () => void own.delete(link),
+    closed: () => {
+      own.delete(link);
+      if (own.size === 0 && links.get(memberId) === own) links.delete(memberId);
+      if (links.size === 0) world.rest();
+    },
   });
   own.add(link);
   const session = new ZakeSession(world, link, options);

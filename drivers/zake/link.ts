@@ -29,6 +29,11 @@ export class Link {
     this.#options = options;
   }
 
+  /** Whether anything goes through. */
+  get whole(): boolean {
+    return this.#healed === undefined && !this.#closed.signal.aborted;
+  }
+
   cut(): void {
     this.#healed ??= Promise.withResolvers();
     this.#options.note("suspended");

@@ -64,8 +64,9 @@ export class ZakeSession implements Session, Resident {
   }
 
   close(): Promise<void> {
+    // Across a cut the world hears nothing of it: there the session lives on until it expires.
+    if (this.#link.whole) this.#world.dismiss(this);
     this.#link.close();
-    this.#world.dismiss(this);
     this.#lose();
     return Promise.resolve();
   }

@@ -40,6 +40,7 @@ export class World {
   readonly #residents = new Map<Resident, { touched: number; cancel: () => void }>();
   readonly #lines = new Map<string, { holders: Claim[]; waiters: Claim[] }>();
   readonly #watchers = new Map<string, Set<() => void>>();
+  #resting = false;
   /** Counts every change, as ZooKeeper's transaction id does; tokens come from it. */
   #changes = 0n;
 
@@ -49,8 +50,17 @@ export class World {
   }
 
   admit(resident: Resident): void {
+    // Sessions that expired while nobody was there to see it.
+    if (this.#resting) { for (const other of this.#residents.keys()) this.#arm(other); }
+    this.#resting = false;
     this.#residents.set(resident, { touched: this.clock.now(), cancel: () => {} });
     this.#arm(resident);
+  }
+
+  /** Nobody is connected: no timers, until somebody is admitted. */
+  rest(): void {
+    this.#resting = true;
+    for (const { cancel } of this.#residents.values()) cancel();
   }
 
   /** Renews a session; false: there is none. */

@@ -73,7 +73,9 @@ export class Worker {
   }
 
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT" = "SIGKILL"): void {
-    this.#child.kill(signal);
+    // Deno takes any signal through the child for its end, and then drops what is written to it.
+    if (signal === "SIGSTOP" || signal === "SIGCONT") process.kill(this.pid, signal);
+    else this.#child.kill(signal);
   }
 
   /** Lets the worker end by itself, and kills it when it does not within `grace` ms. */

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { type Backend, type DriverFactory, getCoordinator, UnknownDriverError } from "../../mod.ts";
+import { resolve } from "../../core/resolve.ts";
+import { zake } from "../../drivers/zake.ts";
+
+/** What a URL resolves to, as text and as `URL`. */
+async function driversOf(url: string): Promise<string[]> {
+  return [(await resolve(url)).driver, (await resolve(new URL(url))).driver];
+}
+
+test("resolve() knows zake: [C20, C25]", async () => {
+  assert.deepEqual(await driversOf("zake://resolve-test"), ["zake", "zake"]);
+});
+
+test("resolve() knows redis: and rediss:, and connects nothing [C16, C20, C26]", async () => {
+  // Nothing listens on port 1.
+  assert.deepEqual(await driversOf("redis://127.0.0.1:1/0"), ["redis", "redis"]);
+  assert.deepEqual(await driversOf("rediss://127.0.0.1:1/0"), ["redis", "redis"]);
+});
+
+test("resolve() knows file:, and makes no directory [C16, C20, C27]", async () => {
+  const directory = join(tmpdir(), `coord-resolve-${crypto.randomUUID()}`);
+  assert.deepEqual(await driversOf(pathToFileURL(directory).href), ["file", "file"]);
+  assert.equal(existsSync(directory), false);
+});
+
+test("resolve() names the known schemes for one that it does not know, without credentials [C24]", async () => {
+  await assert.rejects(resolve("mongo://user:s3cret@host/?password=s3cret"), (error: Error) => {
+    assert.ok(error instanceof UnknownDriverError);
+    assert.match(error.message, /no driver for "mongo:" among .*file: .*redis: .*zake:/);
+    assert.doesNotMatch(`${error.message} ${error.stack}`, /s3cret|user/);
+    assert.equal(error.code, "UNKNOWN_DRIVER");
+    return true;
+  });
+});
+
+test("resolve() takes a driver by its scheme from code, also for one that it knows [C13]", async () => {
+  const backend = zake();
+  const factory: DriverFactory = () => backend;
+  assert.equal(await resolve("mine://x", { mine: factory }), backend);
+  assert.equal(await resolve("redis://x", { redis: factory }), backend);
+  await using coord = await getCoordinator("mine://x?ignored", { drivers: { mine: factory } });
+  assert.equal(coord.driver, "zake");
+});
+
+test("resolve() takes no driver from the prototype of drivers", async () => {
+  await assert.rejects(resolve("constructor://x", {}), UnknownDriverError);
+});
+
+test("resolve() says what it wants when given no backend [R3]", async () => {
+  for (const wrong of [null, 7, {}, { driver: "mine" }]) {
+    await assert.rejects(resolve(wrong as unknown as Backend), TypeError);
+  }
+  await assert.rejects(resolve("localhost"), TypeError);
+  await assert.rejects(resolve(""), TypeError);
+});

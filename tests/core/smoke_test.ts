@@ -1,0 +1,70 @@
+import test from "node:test";
+import assert from "node:assert/strict";
+import { AcquireTimeoutError, ClosedError, getCoordinator, LockLostError } from "../../mod.ts";
+import { VirtualClock, zake } from "../../drivers/zake.ts";
+
+test("basic", async () => {
+  const b = zake();
+  await using a = await getCoordinator(b, { memberId: "a" });
+  await using c = await getCoordinator(b, { memberId: "c" });
+  const l = await a.lock("x").acquire();
+  assert.equal(await c.lock("x").tryAcquire(), undefined);
+  await assert.rejects(
+    c.lock("x").acquire({ timeout: 20 }),
+    (e: Error) => e instanceof AcquireTimeoutError && /held by "a"/.test(e.message),
+  );
+  const p = c.lock("x").acquire();
+  await l.release();
+  const l2 = await p;
+  assert.ok(l2.token > l.token);
+  b.expire("c");
+  assert.ok(l2.signal.aborted && l2.signal.reason instanceof LockLostError);
+  assert.throws(() => l2.remaining(), LockLostError);
+  const l3 = await c.lock("x").acquire();
+  const done = c.close();
+  assert.ok(l3.signal.reason instanceof ClosedError);
+  await done;
+  await assert.rejects(c.lock("x").acquire(), ClosedError);
+  const g = a.group<{ n: number }>("g");
+  const m = await g.join({ n: 1 }, { create: true });
+  await using w = await g.watch();
+  assert.equal(w.members.size, 1);
+  await using d = await getCoordinator(b, { memberId: "d" });
+  await using md = await d.group("g").join();
+  const it = w[Symbol.asyncIterator]();
+  const e = await it.next();
+  assert.equal(e.value.type, "joined");
+  await m.leave();
+  assert.equal((await it.next()).value.type, "left");
+  const el = a.election("x");
+  const lead = await el.campaign({ value: "1" });
+  await lead.proclaim("2");
+  assert.equal((await el.leader())?.value, "2");
+  await using part = await a.group("parts").partition({ weight: 2 });
+  assert.ok(part.isMine("x"));
+});
+test("virtual", async () => {
+  const clock = new VirtualClock();
+  const b = zake("v", { clock });
+  const a = await getCoordinator(b, { memberId: "a" });
+  const c = await getCoordinator(b, { memberId: "c" });
+  const l = await a.lock("x").acquire();
+  const p = c.lock("x").acquire();
+  b.partition("a");
+  assert.equal(a.state, "suspended");
+  await clock.advance(23_000);
+  assert.equal(l.signal.aborted, false);
+  await clock.advance(1001);
+  assert.equal(l.signal.aborted, true);
+  assert.equal(a.state, "lost");
+  await clock.advance(6000);
+  const l2 = await p;
+  b.heal("a");
+  await clock.advance(20000);
+  assert.equal(a.state, "connected");
+  clock.stall(120_000);
+  assert.ok(l2.signal.aborted);
+  await a.close();
+  await c.close();
+  assert.equal(clock.pending, 0);
+});

@@ -1,0 +1,178 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
+import { ConnectionError, type Coordinator, getCoordinator, SessionLostError } from "../../mod.ts";
+
+const TTL = 9_000;
+
+interface World {
+  readonly clock: VirtualClock;
+  readonly backend: ZakeBackend;
+  readonly a: Coordinator;
+  readonly b: Coordinator;
+}
+
+/** Two coordinators in virtual time; afterwards nothing is left behind. */
+async function inWorld(play: (world: World) => Promise<void>, seed?: number): Promise<void> {
+  const clock = new VirtualClock();
+  const backend = zake(undefined, seed === undefined ? { clock } : { clock, seed });
+  const [a, b] = await Promise.all([
+    getCoordinator(backend, { memberId: "a", ttl: TTL }),
+    getCoordinator(backend, { memberId: "b", ttl: TTL }),
+  ]);
+  await play({ clock, backend, a, b });
+  const closing = Promise.all([a.close(), b.close()]);
+  await clock.advance(TTL);
+  await closing;
+  assert.equal(clock.pending, 0);
+}
+
+/** Lets time pass until the promise has settled. */
+async function passing<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const settle = () => void (settled = true);
+  promise.then(settle, settle);
+  for (let i = 0; i < 1_000 && !settled; i++) await clock.advance(10);
+  return await promise;
+}
+
+test("expire() ends a member's session and gives what it held to the next [Z1, S6, S7]", async () => {
+  await inWorld(async ({ clock, backend, a, b }) => {
+    const lease = await a.lock("x").acquire();
+    const { signal } = a.session;
+    const next = b.lock("x").acquire();
+    backend.expire("a");
+    assert.ok(lease.signal.aborted && signal.aborted);
+    assert.ok(signal.reason instanceof SessionLostError);
+    assert.ok((await next).token > lease.token);
+    await clock.advance(0);
+    assert.equal(a.state, "connected");
+    assert.notEqual(a.session.signal, signal);
+  });
+});
+
+test("expire() rejects a waiting acquire with SessionLostError [Z1, S8]", async () => {
+  await inWorld(async ({ backend, a, b }) => {
+    await a.lock("x").acquire();
+    const waiting = assert.rejects(b.lock("x").acquire(), SessionLostError);
+    backend.expire("b");
+    await waiting;
+  });
+});
+
+test("expire() of a member that is not there is a RangeError [R3]", async () => {
+  await inWorld(({ backend }) => {
+    assert.throws(() => backend.expire("nobody"), RangeError);
+    return Promise.resolve();
+  });
+});
+
+test("partition() holds calls back, and heal() lets them through [Z2, S10, S2]", async () => {
+  await inWorld(async ({ clock, backend, a, b }) => {
+    const lease = await a.lock("x").acquire();
+    backend.partition("a");
+    assert.equal(a.state, "suspended");
+    let released: boolean | undefined;
+    const releasing = lease.release().then((done) => released = done);
+    const next = b.lock("x").acquire();
+    await clock.advance(TTL / 3 - 1);
+    assert.equal(released, undefined);
+    backend.heal("a");
+    await releasing;
+    assert.equal(released, true);
+    await next;
+    assert.equal(a.state, "connected");
+  });
+});
+
+test("partition() that lasts ends the session, and heal() brings a new one [Z2, S6]", async () => {
+  await inWorld(async ({ clock, backend, a, b }) => {
+    const lease = await a.lock("x").acquire();
+    const next = b.lock("x").acquire();
+    backend.partition("a");
+    const refused = assert.rejects(a.groups(), ConnectionError);
+    await clock.advance(TTL);
+    await refused;
+    assert.equal(a.state, "lost");
+    assert.equal(lease.signal.aborted, true);
+    assert.ok((await next).token > lease.token);
+    const late = assert.rejects(a.groups(), ConnectionError);
+    await clock.advance(TTL / 3);
+    await late;
+    backend.heal("a");
+    await clock.advance(TTL);
+    assert.equal(a.state, "connected");
+    assert.deepEqual(await a.groups(), []);
+  });
+});
+
+test("a partitioned holder's session lives in the world until its ttl is over [Z2]", async () => {
+  await inWorld(async ({ clock, backend, a, b }) => {
+    const lease = await a.lock("x").acquire();
+    backend.partition("a");
+    await clock.advance(TTL - 1);
+    assert.equal(lease.signal.aborted, true);
+    assert.equal(await b.lock("x").tryAcquire(), undefined);
+    await clock.advance(1);
+    assert.notEqual(await b.lock("x").tryAcquire(), undefined);
+  });
+});
+
+/** Who was granted a lock in which order, when several ask at once. */
+async function order(seed: number): Promise<string> {
+  let found = "";
+  await inWorld(async ({ clock, a, b }) => {
+    const turns = Array.from({ length: 24 }, async (_, i) => {
+      const coord = i % 2 === 0 ? a : b;
+      const lease = await coord.lock(`lock-${i % 3}`).acquire();
+      found += `${coord.memberId}${i} `;
+      await lease.release();
+    });
+    await passing(clock, Promise.all(turns));
+  }, seed);
+  return found;
+}
+
+test("the same seed gives the same order, another one another [Z4]", async () => {
+  const [first, again, other] = [await order(7), await order(7), await order(8)];
+  assert.equal(again, first);
+  assert.notEqual(other, first);
+  assert.equal(first.split(" ").length, 25);
+});
+
+test("advance() fires what falls due in order, and what that starts too [Z3]", async () => {
+  const clock = new VirtualClock(100);
+  const fired: string[] = [];
+  clock.after(20, () => fired.push(`late at ${clock.now()}`));
+  const cancel = clock.after(15, () => fired.push("cancelled"));
+  clock.after(10, () => {
+    fired.push(`early at ${clock.now()}`);
+    clock.after(5, () => fired.push(`its own at ${clock.now()}, ${clock.wall()}`));
+  });
+  cancel();
+  await clock.advance(19);
+  assert.deepEqual(fired, ["early at 10", "its own at 15, 115"]);
+  assert.equal(clock.pending, 1);
+  await clock.advance(1);
+  assert.equal(fired.at(-1), "late at 20");
+});
+
+test("an hour of heartbeats passes in no time [Z3]", async () => {
+  await inWorld(async ({ clock, a }) => {
+    const lease = await a.lock("x").acquire();
+    await clock.advance(3_600_000);
+    assert.equal(lease.signal.aborted, false);
+    assert.equal(await lease.release(), true);
+  });
+});
+
+test("backends of one name share a world, those without one do not [Z1]", async () => {
+  const name = crypto.randomUUID();
+  await using a = await getCoordinator(zake(name), { memberId: "a" });
+  await using b = await getCoordinator(`zake://${name}`, { memberId: "b" });
+  await using c = await getCoordinator(zake(), { memberId: "c" });
+  await using _lease = await a.lock("x").acquire();
+  assert.equal(await b.lock("x").tryAcquire(), undefined);
+  assert.notEqual(await c.lock("x").tryAcquire(), undefined);
+  assert.throws(() => zake(name, { clock: new VirtualClock() }), TypeError);
+});
