@@ -4,14 +4,16 @@
  *
  *     deno run -A tools/check_published.ts [PROGRAM]      default: tests/published/main.ts
  */
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Runtime, runtimeProgram, RUNTIMES } from "../tests/processes/runtimes.ts";
+import { startRedis } from "../tests/servers/redis.ts";
 import { installForNpm } from "./publishing/npm_build.ts";
 import { LocalRegistry, type Upload } from "./publishing/registry.ts";
+import { fetchServers } from "./testing/fetch.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -49,29 +51,38 @@ function makeProject(dir: string, program: string, runtime: Runtime, upload: Upl
   } else {
     writeFileSync(`${dir}/package.json`, JSON.stringify({ type: "module", private: true }));
     installForNpm(upload, dir, `${ROOT}node_modules`);
+    // What the file driver asks a user of Node to install.
+    if (runtime === "node") symlinkSync(`${ROOT}node_modules/koffi`, `${dir}/node_modules/koffi`);
   }
 }
 
-function start(runtime: Runtime, dir: string, registry: LocalRegistry): Promise<Outcome> {
+function start(runtime: Runtime, dir: string, registry: LocalRegistry, server: string): Promise<Outcome> {
   const words: Record<Runtime, string[]> = {
     deno: ["run", "-A", "--check", "--quiet"],
     bun: ["run"],
     node: [],
   };
   const env = { JSR_URL: registry.url, DENO_DIR: `${dir}/.cache` };
-  return run([runtimeProgram(runtime), ...words[runtime], "main.ts"], dir, runtime === "deno" ? env : {});
+  return run(
+    [runtimeProgram(runtime), ...words[runtime], "main.ts", server],
+    dir,
+    runtime === "deno" ? env : {},
+  );
 }
 
+process.chdir(ROOT);
+fetchServers();
 const program = resolve(process.argv[2] ?? `${ROOT}tests/published/main.ts`);
 const work = mkdtempSync(join(tmpdir(), "coord-published-"));
 try {
   await using registry = new LocalRegistry(work);
+  await using server = await startRedis();
   const upload = await publish(registry);
   console.log(`Published ${upload.name}@${upload.version}: ${upload.files.length} files`);
   for (const runtime of RUNTIMES) {
     const dir = `${work}/${runtime}`;
     makeProject(dir, program, runtime, upload);
-    const { ok, output } = await start(runtime, dir, registry);
+    const { ok, output } = await start(runtime, dir, registry, server.url);
     console.log(`${ok ? "ok    " : "FAILED"} ${runtime}${ok ? "" : `\n${output}`}`);
     if (!ok) process.exitCode = 1;
   }

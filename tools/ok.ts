@@ -1,4 +1,4 @@
-/** Everything that can be checked without a backend's server; each step's own output says what is wrong. */
+/** Everything that can be checked without running the tests; each step's own output says what is wrong. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";

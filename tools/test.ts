@@ -5,11 +5,11 @@
  *
  * A cell is one run of one runtime's own test runner. `--only` picks cells by name, files pick tests within them.
  */
-import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { findBinary } from "../tests/servers/binaries.ts";
 import { allCells, type Cell } from "./testing/cells.ts";
+import { fetchServers } from "./testing/fetch.ts";
 import { count, failures, progress, summary, table } from "./testing/report.ts";
 import { type CellResult, killRunners, runCell } from "./testing/run_cell.ts";
 
@@ -28,11 +28,6 @@ function chosenCells(): Cell[] {
     .filter((cell) => new RegExp(options.only).test(cell.name))
     .map((cell) => files.size === 0 ? cell : { ...cell, files: cell.files.filter((file) => files.has(file)) })
     .filter((cell) => cell.files.length > 0);
-}
-
-/** Whether the servers could be had. Where not, those on PATH serve, and what lacks one is named as not run. */
-function fetchServers(): boolean {
-  return spawnSync("bash", ["tools/fetch_servers.sh"], { stdio: ["ignore", 2, 2] }).status === 0;
 }
 
 /** Runs the cells, several at once, and tells how each went as soon as it has ended. */
