@@ -1,4 +1,5 @@
 import type { GroupSnapshot } from "../driver.ts";
+import { either } from "./abort.ts";
 import type { Group, GroupEvent, GroupWatch, JoinOptions, Member, Membership } from "./api/group.ts";
 import type { Partitioner, PartitionOptions } from "./api/partition.ts";
 import { encode } from "./capabilities.ts";
@@ -47,19 +48,15 @@ export class NamedGroup<C> implements Group<C> {
   async join(capabilities?: C, options: JoinOptions = {}): Promise<Membership<C>> {
     const { signal } = options;
     signal?.throwIfAborted();
-    const data = encode(capabilities ?? {});
+    const data = encode(capabilities === undefined ? {} : capabilities);
     const joining = this.#call((tenure) => this.#join(tenure, data, options));
     if (!signal) return await joining;
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => {
-      aborted.reject(signal.reason);
-      void joining.then((membership) => membership[Symbol.asyncDispose](), () => {});
-    };
-    signal.addEventListener("abort", abort, { once: true });
     try {
-      return await Promise.race([joining, aborted.promise]);
-    } finally {
-      signal.removeEventListener("abort", abort);
+      return await either(joining, signal);
+    } catch (error) {
+      // Given up while the join was on its way: what comes of it is undone.
+      void joining.then((membership) => membership[Symbol.asyncDispose](), () => {});
+      throw error;
     }
   }
 
