@@ -1,11 +1,15 @@
 import type { Entry, Target } from "../driver.ts";
+import { sleep } from "../internal/clock.ts";
 import type { CampaignOptions, Election, Leader, Leadership, LeaderWatch } from "./api/election.ts";
-import { AcquireTimeoutError, LockLostError } from "./errors.ts";
+import { AcquireTimeoutError, ConnectionError, LockLostError, SessionLostError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { HeldLease } from "./lease.ts";
 import { checkDuration } from "./names.ts";
 import { explain, take } from "./take.ts";
 import { LevelWatch, type Read, type View } from "./watch.ts";
+
+/** Pause before a candidate whose session was lost stands again, in ms. */
+const AGAIN = 50;
 
 /** An election: a lock of its own kind whose holder can be watched. */
 export class NamedElection implements Election {
@@ -29,7 +33,7 @@ export class NamedElection implements Election {
 
   async lead(fn: (leadership: Leadership) => Promise<void>, options: CampaignOptions = {}): Promise<void> {
     for (;;) {
-      const leadership = await this.#campaign(options);
+      const leadership = await this.#campaignOn(options);
       const stop = () => leadership.retire(options.signal?.reason);
       options.signal?.addEventListener("abort", stop, { once: true });
       if (options.signal?.aborted) stop();
@@ -58,6 +62,22 @@ export class NamedElection implements Election {
     const read: Read<Entry | undefined> = (session, signal) => session.locks.watch(this.#target, signal);
     const watch = await LevelWatch.open(this.#host, view, read, options.signal);
     return new WatchedLeader(view, watch);
+  }
+
+  /** Campaigns, on one session after the other, while the backend comes and goes. */
+  async #campaignOn(options: CampaignOptions): Promise<WonLeadership> {
+    for (;;) {
+      try {
+        return await this.#campaign(options);
+      } catch (error) {
+        if (!(error instanceof SessionLostError || error instanceof ConnectionError)) throw error;
+        await sleep(
+          this.#host.clock,
+          AGAIN,
+          AbortSignal.any([this.#host.closing, ...options.signal ? [options.signal] : []]),
+        );
+      }
+    }
   }
 
   async #campaign(options: CampaignOptions): Promise<WonLeadership> {

@@ -17,6 +17,9 @@ export interface Place {
   leave(reason: unknown): Promise<void>;
 }
 
+/** Where those go who would have to wait and do not. */
+const NOWHERE: Place = { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
+
 /** All gates of one tenure. */
 export class GateKeeper {
   readonly #tenure: Tenure;
@@ -31,8 +34,11 @@ export class GateKeeper {
     const key = `${target.kind}:${target.name}`;
     let gate = this.#gates.get(key);
     if (!gate) {
-      const made: Gate = gate = new Gate(this.#tenure, target, () => {
-        if (this.#gates.get(key) === made) this.#gates.delete(key);
+      const made: Gate = gate = new Gate(this.#tenure, target, {
+        again: (entrant) => this.enter(target, entrant),
+        idle: () => {
+          if (this.#gates.get(key) === made) this.#gates.delete(key);
+        },
       });
       this.#gates.set(key, made);
     }
@@ -76,6 +82,7 @@ class Gate {
   readonly #tenure: Tenure;
   readonly #kind: Kind;
   readonly #name: string;
+  readonly #again: (entrant: Entrant) => Place;
   readonly #idle: () => void;
   readonly #queue: Turn[] = [];
   readonly #holds = new Set<Hold>();
@@ -83,26 +90,49 @@ class Gate {
   #joinable: Turn | undefined;
   #running: Turn | undefined;
 
-  constructor(tenure: Tenure, target: Target, idle: () => void) {
+  /** @param keeper how to enter again, since this gate may be forgotten by then; and how to be forgotten */
+  constructor(
+    tenure: Tenure,
+    target: Target,
+    keeper: { again: (entrant: Entrant) => Place; idle: () => void },
+  ) {
     this.#tenure = tenure;
     this.#kind = target.kind;
     this.#name = target.name;
-    this.#idle = idle;
+    this.#again = keeper.again;
+    this.#idle = keeper.idle;
   }
 
   enter(entrant: Entrant): Place {
     // A try asks the backend also beside a hold of our own: a writer elsewhere may be waiting.
     const shared = entrant.mode === "shared" && entrant.wait ? this.#openTurn() : undefined;
     if (shared) return this.#join(shared);
-    if (!entrant.wait && (this.#queue.length > 0 || this.#conflicts(entrant.mode))) {
-      return { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
-    }
+    if (!entrant.wait && this.#queue.length > 0) return NOWHERE;
+    if (!entrant.wait && this.#conflicts(entrant.mode)) return this.#doubt(entrant);
     if (entrant.mode === "exclusive") this.#close();
     const turn = new Turn(entrant);
     this.#queue.push(turn);
     const place = this.#join(turn);
     this.#pump();
     return place;
+  }
+
+  /** A hold of our own is in the way; it may have been broken without our knowledge, so the backend is asked. */
+  #doubt(entrant: Entrant): Place {
+    let place: Place = NOWHERE;
+    let left = false;
+    const look = async () => {
+      await Promise.all([...this.#holds].map((hold) => hold.check()));
+      if (!left && !this.#conflicts(entrant.mode)) place = this.#again(entrant);
+      return await place.hold;
+    };
+    return {
+      hold: look(),
+      leave: (reason) => {
+        left = true;
+        return place.leave(reason);
+      },
+    };
   }
 
   turnAway(reason: CoordError): void {

@@ -73,6 +73,7 @@ export class Worker {
   }
 
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT" = "SIGKILL"): void {
+    if (this.#ended) return;
     // Deno takes any signal through the child for its end, and then drops what is written to it.
     if (signal === "SIGSTOP" || signal === "SIGCONT") process.kill(this.pid, signal);
     else this.#child.kill(signal);

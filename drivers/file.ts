@@ -1,0 +1,101 @@
+/**
+ * The driver for files and flock(2): no server, one machine, for Deno, Bun, Node and `flock(1)` alike.
+ *
+ * @module
+ */
+import * as path from "node:path";
+import type { Characteristic } from "../characteristics.ts";
+import type { Backend, Opener } from "../driver.ts";
+import { systemClock } from "../internal/clock.ts";
+import { loadPlatform } from "../internal/platform/platform.ts";
+import { boolean, parseAddress, readOptions, redact } from "../internal/url.ts";
+import { prepare } from "./file/directory.ts";
+import { DRIVER, fail } from "./file/failure.ts";
+import { openSession } from "./file/session.ts";
+
+export type { Backend };
+
+/** Options of {@linkcode file}. */
+export interface FileOptions {
+  /**
+   * Use the directory even if it is on a network file system. Its locks may then hold among the processes of one host
+   * only, or not at all. Default false: such a directory is refused.
+   */
+  allowNetwork?: boolean;
+}
+
+const CHARACTERISTICS: readonly Characteristic[] = [
+  "DISTRIBUTED_ACROSS_THREADS",
+  "DISTRIBUTED_ACROSS_PROCESSES",
+  "NON_TIMEOUT_BASED",
+  "FAIR",
+  "PUSHED_LOCKS",
+  "PUSHED_WATCHES",
+  "CRASH_RELEASE",
+  "DURABLE_FENCING",
+];
+
+/**
+ * Coordinates the processes of one machine through files in a directory, which is made when it is missing.
+ *
+ * Node has no file locks of its own and needs the package koffi: `npm install koffi`. Deno and Bun need nothing.
+ *
+ * @param url `file:///absolute/path` or `file:relative/path`, with options in the query; without one, a directory of
+ * this user in the system's directory for temporary files.
+ * @param options Options in code, which win over those of the URL.
+ * @returns A backend for `getCoordinator`. Nothing is opened yet.
+ * @throws {TypeError} when the URL or an option cannot be read.
+ * @example
+ * ```ts no-run
+ * import { file } from "@tooz/coord/file";
+ * import { getCoordinator } from "@tooz/coord";
+ *
+ * await using coordinator = await getCoordinator(file("file:///var/lib/app/locks"));
+ * await coordinator.lock("report").use(async () => {
+ *   // No other process of this machine is here.
+ * });
+ * ```
+ */
+export function file(url?: string | URL, options: FileOptions = {}): Backend {
+  const address = parseAddress(url ?? "file:");
+  const directory = readDirectory(address, url);
+  const { options: { allowNetwork = false }, defaults } = readOptions(DRIVER, address.query, options, {
+    allowNetwork: boolean,
+  });
+  const opener: Opener = {
+    driver: DRIVER,
+    characteristics: new Set(CHARACTERISTICS),
+    clock: systemClock,
+    defaults,
+    async open(opening) {
+      opening.signal.throwIfAborted();
+      const platform = await loadPlatform().catch((cause) => {
+        throw fail("lock files", cause);
+      });
+      opening.signal.throwIfAborted();
+      const layout = prepare(directory, { namespace: opening.namespace, allowNetwork });
+      return await openSession({ platform, clock: systemClock, layout, options: opening });
+    },
+  };
+  return opener;
+}
+
+/** Undefined: the default one. */
+function readDirectory(
+  address: ReturnType<typeof parseAddress>,
+  url: string | URL | undefined,
+): string | undefined {
+  const { scheme, hosts: [host], path: place } = address;
+  if (scheme !== "file") throw new TypeError(`Cannot read URL ${redact(url ?? "")}: want file:///path`);
+  if (host && host.host !== "localhost") {
+    throw new TypeError(
+      `Cannot read URL ${
+        redact(url ?? "")
+      }: it names a host; an absolute path has three slashes: file:///path`,
+    );
+  }
+  if (place.includes("\0")) {
+    throw new TypeError(`Cannot read URL ${redact(url ?? "")}: its path contains NUL`);
+  }
+  return place === "" ? undefined : path.resolve(place);
+}

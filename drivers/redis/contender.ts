@@ -1,0 +1,152 @@
+import { ConnectionError } from "../../core/errors.ts";
+import type { Attempt, Grant } from "../../driver.ts";
+import type { Caller } from "./connection.ts";
+import { Hold, type Place } from "./hold.ts";
+import { encode } from "./keys.ts";
+import { ACQUIRE } from "./lock_scripts.ts";
+import type { RedisSession } from "./session.ts";
+
+/**
+ * One attempt on its way to a grant. Whatever happens - a message, a timer, a connection that is back - it asks again,
+ * which does no harm: the script knows the attempt.
+ */
+export class Contender implements Place, Caller {
+  readonly tag: string;
+  readonly mode: "x" | "r";
+  readonly id: string;
+  readonly #session: RedisSession;
+  readonly #attempt: Attempt;
+  readonly #result = Promise.withResolvers<Grant | undefined>();
+  /** Our place in the queue, kept for the case that we are dropped from it while disconnected. */
+  #arrival = "";
+  #asking = false;
+  #again = false;
+  #doubted = false;
+  #heeding = false;
+  #done = false;
+  #stopTimer: (() => void) | undefined;
+
+  constructor(session: RedisSession, attempt: Attempt) {
+    this.#session = session;
+    this.#attempt = attempt;
+    this.tag = session.keys.lock(attempt);
+    this.mode = attempt.mode === "shared" ? "r" : "x";
+    this.id = encode(attempt.id);
+  }
+
+  /** Tries, and waits if that is wanted. */
+  contend(): Promise<Grant | undefined> {
+    // A message may come together with the first answer.
+    this.#session.contenders.set(this.id, this);
+    if (!this.#session.connection.up) this.#heed();
+    // It never rejects.
+    void this.#ask();
+    return this.#result.promise;
+  }
+
+  /** Takes notice of a message. */
+  hear(what: string, ms: number): void {
+    if (what === "broken") this.#doubted = true;
+    if (this.#asking) this.#again = true;
+    else if (ms > 0) this.#sleep(ms);
+    else void this.#ask();
+  }
+
+  /** Gives up without a word to the server. */
+  end(reason: unknown): void {
+    this.#finish();
+    this.#result.reject(reason);
+  }
+
+  stopped(): boolean {
+    return this.#done;
+  }
+
+  repeated(): void {
+    this.#heed();
+  }
+
+  /** From now on an abort counts at once; before, an answer is so near that it is cheaper to wait for that. */
+  #heed(): void {
+    if (this.#heeding || this.#done) return;
+    this.#heeding = true;
+    const { signal } = this.#attempt;
+    if (signal.aborted) this.#abort();
+    else signal.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  #abort = (): void => {
+    if (this.#done) return;
+    this.#finish();
+    const { clock, connection } = this.#session;
+    const reject = () => this.#result.reject(this.#attempt.signal.reason);
+    const stop = clock.after(connection.timeout / 2, reject);
+    // The entry should be gone before the caller goes on; the withdrawal itself never rejects.
+    void this.#session.withdraw(this.tag, this.mode, this.id).then(reject).finally(stop);
+  };
+
+  async #ask(): Promise<void> {
+    this.#asking = true;
+    this.#stopTimer?.();
+    const { wait, value } = this.#attempt;
+    let next = 0;
+    try {
+      do {
+        this.#again = false;
+        const args = [this.#session.key, this.id, this.mode, wait ? "wait" : "try", this.#arrival, value];
+        const answer = await this.#session.call(ACQUIRE, this.tag, args, this);
+        if (!this.#done) next = this.#take(String(answer));
+      } while (this.#again && !this.#done);
+    } catch (error) {
+      if (!this.#done) next = this.#fail(error);
+    }
+    this.#asking = false;
+    // What was heard while a request failed is not to be lost.
+    if (!this.#done) this.#sleep(this.#again ? 0 : next);
+  }
+
+  /** Understands an answer; says when to ask again. */
+  #take(answer: string): number {
+    const [what, detail = "", ms] = answer.split(" ");
+    if (this.#attempt.signal.aborted) this.#abort();
+    else if (what === "busy") this.#settle(undefined);
+    else if (what === "wait") {
+      this.#arrival = detail;
+      this.#heed();
+    } // Broken while the answer was on its way: it may be ours no more.
+    else if (this.#doubted) this.#again = !(this.#doubted = false);
+    else this.#settle(new Hold(this.#session, this.#attempt, this, BigInt(detail)));
+    const death = Number(ms ?? -1);
+    return death < 0 ? this.#patience() : death + 2;
+  }
+
+  /** Where others are before us, they watch the holder: looking now and then is enough. */
+  #patience(): number {
+    return this.#session.ttl * (0.7 + 0.3 * Math.random());
+  }
+
+  /** Who is in the queue stays there: the connection will be back, or the session is lost. */
+  #fail(error: unknown): number {
+    if (this.#arrival !== "" && error instanceof ConnectionError) return this.#patience();
+    this.end(error);
+    if (error instanceof ConnectionError) void this.#session.withdraw(this.tag, this.mode, this.id);
+    return 0;
+  }
+
+  #sleep(ms: number): void {
+    this.#stopTimer?.();
+    this.#stopTimer = this.#session.clock.after(ms, () => void this.#ask());
+  }
+
+  #settle(grant: Grant | undefined): void {
+    this.#finish();
+    this.#result.resolve(grant);
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.#stopTimer?.();
+    this.#session.contenders.delete(this.id);
+    if (this.#heeding) this.#attempt.signal.removeEventListener("abort", this.#abort);
+  }
+}

@@ -1,0 +1,128 @@
+import { LockBrokenError, LockLostError, SessionLostError } from "../../core/errors.ts";
+import type { Attempt, Grant } from "../../driver.ts";
+import type { Caller } from "./connection.ts";
+import { RELEASE } from "./lock_scripts.ts";
+import { CHECK, UPDATE } from "./lock_views.ts";
+import type { Script } from "./script.ts";
+import type { RedisSession } from "./session.ts";
+
+/** What tells one attempt from all others on the server. */
+export interface Place {
+  readonly tag: string;
+  /** `x` exclusive, `r` shared. */
+  readonly mode: "x" | "r";
+  /** The attempt's id as it stands in records. */
+  readonly id: string;
+}
+
+/** A lock held by this session. */
+export class Hold implements Grant, Place {
+  readonly tag: string;
+  readonly mode: "x" | "r";
+  readonly id: string;
+  readonly token: bigint;
+  readonly #name: string;
+  readonly #session: RedisSession;
+  /** Made when somebody looks: most holds come and go within a moment. */
+  #lost: AbortController | undefined;
+  #reason: LockLostError | undefined;
+  /** While it is given back, nobody is told that it is gone. */
+  #releasing: Promise<boolean> | undefined;
+  #unclear = false;
+  #gone = false;
+
+  constructor(session: RedisSession, attempt: Attempt, place: Place, token: bigint) {
+    this.#session = session;
+    this.#name = attempt.name;
+    this.tag = place.tag;
+    this.mode = place.mode;
+    this.id = place.id;
+    this.token = token;
+    session.holds.set(this.id, this);
+  }
+
+  get lost(): AbortSignal {
+    if (!this.#lost) {
+      this.#lost = new AbortController();
+      if (this.#reason) this.#lost.abort(this.#reason);
+    }
+    return this.#lost.signal;
+  }
+
+  /** Whether it is ours as far as we know, and shall stay so. */
+  get held(): boolean {
+    return !this.#gone && !this.#releasing && !this.#unclear;
+  }
+
+  /** Tells that it is gone. */
+  lose(broken: boolean): void {
+    if (this.#gone) return;
+    const told = this.held;
+    this.#forget();
+    if (!told) return;
+    this.#reason = lostError(this.#name, broken);
+    this.#lost?.abort(this.#reason);
+  }
+
+  check(): Promise<boolean> {
+    return this.#ask(CHECK, []);
+  }
+
+  update(value: string): Promise<boolean> {
+    return this.#ask(UPDATE, [value]);
+  }
+
+  release(): Promise<boolean> {
+    if (this.#gone || this.#session.over) return Promise.resolve(false);
+    return this.#releasing ??= this.#release();
+  }
+
+  #forget(): void {
+    this.#gone = true;
+    this.#session.holds.delete(this.id);
+  }
+
+  async #ask(script: Script, more: string[]): Promise<boolean> {
+    if (this.#gone || this.#session.over) return false;
+    try {
+      const answer = await this.#call(script, more);
+      if (answer !== 1) this.lose(answer === 2);
+      return answer === 1;
+    } catch (error) {
+      if (error instanceof SessionLostError) return false;
+      throw error;
+    }
+  }
+
+  async #release(): Promise<boolean> {
+    try {
+      const answer = await this.#call(RELEASE, [], { repeated: () => this.#unclear = true });
+      const ours = !this.#gone;
+      this.#forget();
+      // Gone, though not broken, after a try without an answer: it was that try which gave it back.
+      return answer === 1 || (answer === 0 && this.#unclear && ours);
+    } catch (error) {
+      if (error instanceof SessionLostError) return false;
+      this.#unclear = true;
+      throw error;
+    } finally {
+      this.#releasing = undefined;
+    }
+  }
+
+  #call(script: Script, more: string[], caller?: Caller): Promise<unknown> {
+    const session = this.#session;
+    return session.call(
+      script,
+      this.tag,
+      [session.key, this.id, this.mode, ...more],
+      caller,
+    );
+  }
+}
+
+function lostError(name: string, broken: boolean): LockLostError {
+  const from = { driver: "redis" };
+  if (broken) return new LockBrokenError(`Cannot keep lock "${name}": it was broken`, from);
+  return new LockLostError(`Cannot keep lock "${name}": the server does not know this hold any longer`, from);
+}

@@ -1,0 +1,35 @@
+// Every case on the backend that COORD_BACKEND names; COORD_CASES picks cases by a pattern.
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "node:test";
+import { CASES } from "./cases.ts";
+import { Pool } from "./pool.ts";
+import { listenForStrays } from "./strays.ts";
+import type { Fixture } from "./suite.ts";
+import { judge } from "./verdict.ts";
+
+const backend = process.env.COORD_BACKEND ?? "zake";
+const { fixture }: { fixture: Fixture } = await import(`./fixtures/${backend}.ts`);
+const chosen = CASES.filter(({ name }) => new RegExp(process.env.COORD_CASES ?? "").test(name));
+const verdicts = chosen.map((each) => ({ each, verdict: judge(each, fixture) }));
+const pool = new Pool(fixture, verdicts.filter(({ verdict }) => verdict.kind === "run").map(({ each }) => each));
+
+const strays = listenForStrays();
+
+/** In ms; a test may wait for others that share the machine with it. */
+const LIMIT = 300_000;
+
+for (const { each, verdict } of verdicts) {
+  if (verdict.kind === "skip") console.log(`SKIPPED ${each.name}: ${verdict.reason}`);
+  const options = verdict.kind === "skip" ? { skip: verdict.reason } : { timeout: LIMIT };
+  test(each.name, options, async () => {
+    if (verdict.kind === "fail") throw new Error(verdict.reason);
+    await pool.outcome(each);
+  });
+}
+
+test("no rejection goes unheard", { timeout: LIMIT }, async () => {
+  await pool.end();
+  // A case that fails in the middle leaves promises behind that nobody waits for.
+  if (pool.failures === 0) assert.deepEqual(strays, []);
+});

@@ -1,0 +1,93 @@
+import process from "node:process";
+import { currentRuntime } from "../processes/runtimes.ts";
+import { CaseStage } from "./stage.ts";
+import type { Case, Fixture, Place } from "./suite.ts";
+import { within } from "./waiting.ts";
+
+/** The longest that a case may run, in ms: one that hangs fails alone, and says which it is. */
+const CASE_LIMIT = 90_000;
+
+/** What runs at the same time: most cases mostly wait, but those with processes of their own are heavy. */
+const CAPACITY = Number(process.env.COORD_CAPACITY ?? 8);
+const PROCESS_WEIGHT = 3;
+
+/** Runs cases side by side, in their order, on one backend, which is started before the first and ended after the last. */
+export class Pool {
+  readonly #fixture: Fixture;
+  readonly #outcomes = new Map<Case, PromiseWithResolvers<void>>();
+  #done: Promise<void> | undefined;
+  /** How many cases have failed so far. */
+  failures = 0;
+
+  constructor(fixture: Fixture, cases: readonly Case[]) {
+    this.#fixture = fixture;
+    for (const each of cases) this.#outcomes.set(each, Promise.withResolvers());
+    // Those who wait for them come one after the other.
+    for (const { promise } of this.#outcomes.values()) promise.catch(() => {});
+  }
+
+  /** Settles as the case does; the first call starts them all. */
+  async outcome(of: Case): Promise<void> {
+    this.#done ??= this.#runAll();
+    await this.#outcomes.get(of)?.promise;
+  }
+
+  /** Resolves when everything has ended. */
+  async end(): Promise<void> {
+    await this.#done;
+  }
+
+  async #runAll(): Promise<void> {
+    let place: Place;
+    try {
+      place = await this.#fixture.start();
+    } catch (error) {
+      for (const { reject } of this.#outcomes.values()) reject(error);
+      return;
+    }
+    const cases = [...this.#outcomes.keys()];
+    await this.#runTogether(cases.filter((each) => !each.alone), place);
+    for (const each of cases.filter(({ alone }) => alone)) await this.#run(each, place);
+    await place.stop();
+  }
+
+  async #runTogether(cases: readonly Case[], place: Place): Promise<void> {
+    const running = new Set<Promise<void>>();
+    let load = 0;
+    for (const each of cases) {
+      const weight = Math.min(weigh(each), CAPACITY);
+      while (load + weight > CAPACITY) await Promise.race(running);
+      load += weight;
+      const run = this.#run(each, place).then(() => {
+        load -= weight;
+        running.delete(run);
+      });
+      running.add(run);
+    }
+    await Promise.all(running);
+  }
+
+  async #run(each: Case, place: Place): Promise<void> {
+    const start = performance.now();
+    const outcome = this.#outcomes.get(each);
+    try {
+      await this.#play(each, place);
+      outcome?.resolve();
+    } catch (error) {
+      this.failures++;
+      outcome?.reject(error);
+    }
+    if (process.env.COORD_TIMES) {
+      console.log(`${Math.round(performance.now() - start)} ms on ${currentRuntime}: ${each.name}`);
+    }
+  }
+
+  async #play(each: Case, place: Place): Promise<void> {
+    await using stage = new CaseStage(this.#fixture, place);
+    await within(each.run(stage), "the case has ended", CASE_LIMIT);
+  }
+}
+
+function weigh({ needs = [] }: Case): number {
+  return needs.includes("processes") || needs.includes("server") ? PROCESS_WEIGHT : 1;
+}

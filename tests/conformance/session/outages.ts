@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { ConnectionError, CoordError, getCoordinator } from "../../../mod.ts";
+import type { Case } from "../suite.ts";
+import { failure, within } from "../waiting.ts";
+
+export const outages: readonly Case[] = [
+  {
+    name: "no call outlives its deadline while the server is stopped",
+    holds: ["S9", "S16", "L12"],
+    needs: ["server"],
+    async run(stage) {
+      const own = await stage.ownServer();
+      const [one, name] = [await own.open(), stage.name("lock")];
+      const lease = await one.lock(name).acquire();
+      await one.group(name).join({}, { create: true });
+      own.server.pause();
+      const calls = {
+        acquire: one.lock(stage.name("lock")).acquire({ timeout: 100 }),
+        tryAcquire: one.lock(stage.name("lock")).tryAcquire(),
+        holders: one.lock(name).holders(),
+        isHeld: lease.isHeld(),
+        members: one.group(name).members(),
+        update: one.group(name).update({ a: 1 }),
+        leader: one.election(name).leader(),
+        groups: one.groups(),
+        release: lease.release(),
+      };
+      const ends = Object.entries(calls).map(async ([call, promise]) => [call, await failure(promise)] as const);
+      for (const [call, error] of await within(Promise.all(ends), "every call ends")) {
+        // What is asked once the session is known to be lost has an answer without the server.
+        const known = error === undefined && (call === "isHeld" || call === "release");
+        assert.ok(known || error instanceof CoordError, `${call}: ${error}`);
+      }
+      const opening = failure(getCoordinator(stage.factory(own.url), { ttl: stage.ttl }));
+      assert.ok(await within(opening, "opening ends") instanceof ConnectionError);
+      own.server.resume();
+      await stage.eventually(() => one.state === "connected");
+      assert.ok(await within(one.lock(name).acquire(), "the lock is taken"));
+    },
+  },
+  {
+    name: "work goes on after the server was killed and restarted",
+    holds: ["S6", "LE6"],
+    needs: ["server"],
+    async run(stage) {
+      const own = await stage.ownServer({ keepsData: true });
+      const [one, two, name] = [await own.open(), await own.open(), stage.name("lock")];
+      const before = await one.lock(name).acquire();
+      await own.server.kill();
+      await stage.eventually(() => one.state !== "connected");
+      await own.server.restart();
+      await stage.eventually(() => one.state === "connected" && two.state === "connected");
+      await before.release().catch(() => {});
+      const after = await within(two.lock(name).acquire(), "the lock is taken", 30_000);
+      assert.ok(after.token > before.token);
+      const next = one.lock(name).acquire();
+      await after.release();
+      assert.ok((await within(next, "the lock is handed over")).token > after.token);
+    },
+  },
+  {
+    name: "getCoordinator() says that nothing listens, and keeps the password to itself",
+    holds: ["C24", "R9"],
+    needs: ["server"],
+    async run(stage) {
+      const own = await stage.ownServer();
+      await own.server.stop();
+      const url = own.url.replace("://", "://user:hunter2@");
+      const error = await within(failure(getCoordinator(stage.factory(url), { ttl: 3_000 })), "connecting fails");
+      assert.ok(error instanceof ConnectionError, String(error));
+      assert.equal(error.driver, stage.driver);
+      assert.ok(!describe(error).includes("hunter2"), describe(error));
+    },
+  },
+  {
+    name: "getCoordinator() says that the password is wrong, and keeps it to itself",
+    holds: ["C24"],
+    needs: ["server"],
+    async run(stage) {
+      const own = await stage.ownServer({ password: "right-secret" });
+      await using good = await own.open();
+      assert.equal(good.state, "connected");
+      const url = own.url.replace("right-secret", "wrong-secret");
+      assert.notEqual(url, own.url);
+      const error = await within(failure(getCoordinator(stage.factory(url), { ttl: 3_000 })), "connecting fails");
+      assert.ok(error instanceof ConnectionError, String(error));
+      assert.doesNotMatch(describe(error), /secret/);
+    },
+  },
+];
+
+/** All that an error says, with its causes. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return `${error.name} ${error.message} ${error.stack} ${JSON.stringify(error)} ${describe(error.cause)}`;
+}

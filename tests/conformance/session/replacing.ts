@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { ConnectionError, type Coordinator, LockLostError, SessionLostError } from "../../../mod.ts";
+import type { Case } from "../suite.ts";
+import { aborted, failure, within } from "../waiting.ts";
+
+/** Collects the states of a coordinator, the first one included, until it is closed. */
+function follow(coord: Coordinator): string[] {
+  const seen: string[] = [];
+  void (async () => {
+    for await (const state of coord.states()) seen.push(state);
+  })();
+  return seen;
+}
+
+export const replacing: readonly Case[] = [
+  {
+    name: "a lost session is replaced by itself, and what was held stays lost",
+    holds: ["S1", "S2", "S3", "S6", "S7", "C12", "LE9"],
+    async run(stage) {
+      const [lock, group] = [stage.name("lock"), stage.name("group")];
+      // A session is given up on every backend when a manual heartbeat stops.
+      const one = await stage.open({ heartbeat: "manual" });
+      const states = follow(one);
+      const first = one.session.signal;
+      const lease = await one.lock(lock).acquire();
+      const membership = await one.group(group).join({}, { create: true });
+      assert.ok(await aborted(first, "the session is lost") instanceof SessionLostError);
+      assert.ok(lease.signal.reason instanceof LockLostError, String(lease.signal.reason));
+      assert.ok(membership.signal.aborted);
+      assert.throws(() => lease.remaining(), LockLostError);
+      await stage.eventually(() => one.state === "connected" && one.session.signal !== first);
+      assert.equal(lease.signal.aborted, true);
+      assert.deepEqual([await lease.isHeld(), await lease.release()], [false, false]);
+      assert.equal(await membership.leave(), false);
+      const again = await within(one.lock(lock).acquire(), "the new session takes the lock");
+      assert.ok(again.token > lease.token);
+      await one.close();
+      await stage.eventually(() => states.at(-1) === "closed");
+      assert.deepEqual(states.slice(0, 3), ["connected", "lost", "connected"]);
+    },
+  },
+  {
+    name: "acquire() that waits rejects with SessionLostError when the session is lost",
+    holds: ["S8"],
+    async run(stage) {
+      const name = stage.name("lock");
+      const [one, two] = [await stage.open(), await stage.open({ heartbeat: "manual" })];
+      await using _lease = await one.lock(name).acquire();
+      const waits = [two.lock(name).acquire(), two.lock(name).acquire({ mode: "shared" }), two.lock(name).acquire()];
+      for (const error of await within(Promise.all(waits.map(failure)), "the waits end")) {
+        assert.ok(error instanceof SessionLostError, String(error));
+        assert.equal(error.code, "SESSION_LOST");
+      }
+      await stage.queued(name, 0);
+    },
+  },
+  {
+    name: "calls while no session can be opened reject with ConnectionError in time, and work afterwards",
+    holds: ["S9", "S6", "S16"],
+    needs: ["line", "expiry"],
+    async run(stage) {
+      const [line, name] = [await stage.line(), stage.name("lock")];
+      const one = await line.open();
+      const lease = await one.lock(name).acquire();
+      line.sever();
+      await aborted(lease.signal);
+      await stage.eventually(() => one.state === "lost");
+      const errors = [one.lock(name).acquire(), one.groups(), one.group(name).members(), one.election(name).leader()]
+        .map((call) => within(failure(call), "the call ends"));
+      for (const error of await Promise.all(errors)) assert.ok(error instanceof ConnectionError, String(error));
+      line.heal();
+      await stage.eventually(() => one.state === "connected");
+      assert.ok(await within(one.lock(name).acquire(), "the lock is taken"));
+    },
+  },
+  {
+    name: "a reconnect within the life of the session shows in state alone",
+    holds: ["S10", "S2"],
+    needs: ["proxy"],
+    async run(stage) {
+      const [way, lock, group] = [await stage.proxied(), stage.name("lock"), stage.name("group")];
+      const one = await way.open({ ttl: 15_000 });
+      const two = await stage.open({ ttl: 15_000 });
+      const states = follow(one);
+      const lease = await one.lock(lock).acquire();
+      const membership = await one.group(group).join({ a: 1 }, { create: true });
+      const other = stage.name("lock");
+      const held = await two.lock(other).acquire();
+      const waiting = one.lock(other).acquire();
+      await stage.queued(other, 1);
+      way.proxy.cut();
+      await stage.eventually(() => states.includes("suspended"));
+      await stage.eventually(() => one.state === "connected");
+      assert.equal(await within(lease.isHeld(), "the backend answers"), true);
+      assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.session.signal.aborted], [false, false, false]);
+      await held.release();
+      assert.ok(await within(waiting, "the wait goes on"));
+      assert.equal(await lease.release(), true);
+      assert.ok(!states.includes("lost"), states.join());
+    },
+  },
+];

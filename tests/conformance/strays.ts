@@ -1,0 +1,15 @@
+import process from "node:process";
+
+/** Collects rejections that nobody handles, which would else end the process in the middle of other cases. */
+export function listenForStrays(): readonly unknown[] {
+  const strays: unknown[] = [];
+  if ("Deno" in globalThis) {
+    globalThis.addEventListener("unhandledrejection", (event) => {
+      event.preventDefault();
+      strays.push((event as Event & { readonly reason: unknown }).reason);
+    });
+  } else {
+    process.on("unhandledRejection", (reason) => strays.push(reason));
+  }
+  return strays;
+}

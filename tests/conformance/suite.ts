@@ -1,0 +1,125 @@
+import type { Characteristic } from "../../characteristics.ts";
+import type { Coordinator, CoordinatorOptions } from "../../core/api/coordinator.ts";
+import type { Backend, DriverFactory, Entry, Kind, Opener } from "../../driver.ts";
+import type { Runtime } from "../processes/runtimes.ts";
+import type { Proxy } from "../servers/proxy.ts";
+import type { Server } from "../servers/server.ts";
+import type { RemoteMember } from "./remote.ts";
+
+/** Something that a backend may lack by its nature. */
+export type Means =
+  /** Several processes may share it: `DISTRIBUTED_ACROSS_PROCESSES`. */
+  | "processes"
+  /** A server process, to be killed, paused and restarted. */
+  | "server"
+  /** A TCP connection, to be delayed, cut, and robbed of an answer. */
+  | "proxy"
+  /** A member can be cut off from it. */
+  | "line"
+  /** Holds end by a time-out: it is not `NON_TIMEOUT_BASED`. */
+  | "expiry";
+
+/** What a case needs of a backend: a characteristic, or a means. */
+export type Need = Characteristic | Means;
+
+/** One test of the suite. It runs unchanged on every backend and runtime, beside other cases in the same process. */
+export interface Case {
+  /** Symbol and expectation: `acquire() leaves no queue entry when aborted`. Unique in the suite. */
+  readonly name: string;
+  /** The ids of the sentences in docs/api.md that it holds. */
+  readonly holds: readonly string[];
+  readonly needs?: readonly Need[];
+  /** It blocks the event loop, or measures: no other case may run beside it. */
+  readonly alone?: boolean;
+  run(stage: Stage): Promise<void>;
+}
+
+/** How to open a coordinator on a stage. */
+export interface OpenSettings extends CoordinatorOptions {
+  /** Changes the backend as core sees it: its clock, say. */
+  readonly wrap?: (opener: Opener) => Backend;
+}
+
+/** A way to the backend. */
+export interface Site {
+  readonly url: string;
+  /** Opens a coordinator in this process, in the case's namespace, with a short ttl unless told otherwise. */
+  open(options?: OpenSettings): Promise<Coordinator>;
+  /** Starts a process with a coordinator of its own; without a runtime, one after the other of the three. */
+  worker(runtime?: Runtime, options?: WorkerSettings): Promise<RemoteMember>;
+  /** Holders and waiters of a lock of the case's namespace, as the backend tells a bystander; never through a proxy. */
+  entries(name: string, kind?: Kind): Promise<Entry[]>;
+  /** Waits until that many wait for a lock at the backend. */
+  queued(name: string, count: number): Promise<void>;
+}
+
+/** What can be told to another process. */
+export type WorkerSettings = Omit<CoordinatorOptions, "characteristics" | "drivers" | "signal">;
+
+/** A way to the backend that can be cut off. */
+export interface Line extends Site {
+  /** Nothing goes through any more, and nobody is told. */
+  sever(): void;
+  heal(): void;
+}
+
+/** A way through a TCP proxy. */
+export interface Proxied extends Line {
+  readonly proxy: Proxy;
+}
+
+/** A server of one's own. */
+export interface Served extends Site {
+  readonly server: Server;
+  proxied(): Promise<Proxied>;
+}
+
+/** What a case plays on. All that it opens is closed after it, in the opposite order. */
+export interface Stage extends Site {
+  readonly driver: string;
+  readonly characteristics: ReadonlySet<Characteristic>;
+  /** The ttl of coordinators that are opened without one, in ms. */
+  readonly ttl: number;
+  /** The namespace of coordinators that are opened without one; no other case has it. */
+  readonly namespace: string;
+  /** A name that nothing else has. */
+  name(word?: string): string;
+  /** The factory of the driver under test. */
+  readonly factory: DriverFactory;
+  has(need: Need): boolean;
+  /** Calls `fn` again and again until it returns something true, and throws what it last threw after `ms`. */
+  eventually<T>(fn: () => T | Promise<T>, ms?: number): Promise<T>;
+  /** Needs "line". */
+  line(): Promise<Line>;
+  /** Needs "proxy". */
+  proxied(): Promise<Proxied>;
+  /** Needs "server". Without `keepsData` it may be empty after a restart. */
+  ownServer(options?: ServerSettings): Promise<Served>;
+  /** Runs after the case, before what was opened earlier is closed. */
+  defer(end: () => unknown): void;
+}
+
+export interface ServerSettings {
+  readonly keepsData?: boolean;
+  readonly password?: string;
+}
+
+/** The backend that all cases of a run share. */
+export interface Place {
+  readonly url: string;
+  readonly server?: Server;
+  stop(): Promise<void>;
+}
+
+/** What the suite must know of a backend. A further driver adds one file with one of these, and nothing else. */
+export interface Fixture {
+  readonly driver: string;
+  /** What the driver's entry exports. */
+  readonly factory: DriverFactory;
+  /** Starts the backend that all cases share. */
+  start(): Promise<Place>;
+  /** Starts a server for one case; gives the case the means "server", "proxy" and "line". */
+  readonly server?: (settings: ServerSettings) => Promise<Server>;
+  /** Cuts members off, where no proxy can; gives the case the means "line". */
+  readonly partition?: (url: string, members: readonly string[], cut: boolean) => void;
+}

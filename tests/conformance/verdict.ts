@@ -1,0 +1,28 @@
+import { REQUIRED } from "./required.ts";
+import { meansOf } from "./stage.ts";
+import type { Case, Fixture, Need } from "./suite.ts";
+
+/** Whether a case can be played on a backend: it can, it need not, or the driver is not finished. */
+export type Verdict = { readonly kind: "run" } | { readonly kind: "skip" | "fail"; readonly reason: string };
+
+/** Decides by what the driver promises with no more than its defaults. */
+export function judge({ needs = [] }: Case, fixture: Fixture): Verdict {
+  const { driver } = fixture;
+  const { characteristics } = fixture.factory();
+  const has = new Set<Need>([...characteristics, ...meansOf(fixture, characteristics)]);
+  const lacking = needs.filter((need) => !has.has(need));
+  const required: readonly Need[] = REQUIRED[driver] ?? [];
+  const owed = lacking.filter((need) => required.includes(need));
+  if (owed.length > 0) return { kind: "fail", reason: `${driver} must promise ${owed.join(", ")}, and does not` };
+  if (lacking.length === 0) return { kind: "run" };
+  return { kind: "skip", reason: lacking.map((need) => explain(driver, need)).join(", ") };
+}
+
+function explain(driver: string, need: Need): string {
+  if (need === "processes") return `${driver} lives in one process`;
+  if (need === "server") return `${driver} has no server`;
+  if (need === "proxy") return `${driver} has no TCP connection`;
+  if (need === "line") return `no member can be cut off from ${driver}`;
+  if (need === "expiry") return `on ${driver} nothing expires`;
+  return `${driver} does not promise ${need}, and need not`;
+}

@@ -1,0 +1,104 @@
+// The process that Stage.worker() starts: one coordinator, driven by calls.
+import process from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
+import type { CampaignOptions, Leadership } from "../../core/api/election.ts";
+import type { JoinOptions, Membership } from "../../core/api/group.ts";
+import type { AcquireOptions, Lease, TryOptions } from "../../core/api/lock.ts";
+import type { Partitioner, PartitionOptions, PlacementOptions } from "../../core/api/partition.ts";
+import { getCoordinator } from "../../mod.ts";
+import { serve } from "../processes/serve.ts";
+import { describeError } from "../processes/wire.ts";
+import type { Contest, LeaseFacts, LossFacts, Turn } from "./remote.ts";
+
+const { url, options } = JSON.parse(process.env.COORD_WORKER ?? "{}");
+const coord = await getCoordinator(url, options);
+const leases = new Map<number, Lease>();
+const memberships = new Map<number, Membership<unknown>>();
+let partitioner: Partitioner | undefined;
+let next = 1;
+
+function keep(lease: Lease): LeaseFacts {
+  const id = next++;
+  leases.set(id, lease);
+  return { id, token: lease.token, at: Date.now() };
+}
+
+function find<T>(map: Map<number, T>, id: number): T {
+  const found = map.get(id);
+  if (found) return found;
+  throw new RangeError(`Cannot find lease or membership ${id}: there is none`);
+}
+
+function loss(signal: AbortSignal): Promise<LossFacts> {
+  const facts = (): LossFacts => ({ ...describeError(signal.reason), at: Date.now() });
+  if (signal.aborted) return Promise.resolve(facts());
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(facts()), { once: true }));
+}
+
+function busy(ms: number): void {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+/** What JSON keeps: it has no Infinity. */
+function finite(ms: number): number | "Infinity" {
+  return ms === Infinity ? "Infinity" : ms;
+}
+
+async function contend(name: string, { rounds, hold = 0, mode = "exclusive" }: Contest): Promise<Turn[]> {
+  const turns: Turn[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const lease = await coord.lock(name).acquire({ mode });
+    const from = Date.now();
+    if (hold > 0) await pause(hold);
+    turns.push({ token: lease.token, from, to: Date.now() });
+    await lease.release();
+  }
+  return turns;
+}
+
+await serve({
+  methods: {
+    memberId: () => coord.memberId,
+    state: () => coord.state,
+    acquire: async (name: string, options: AcquireOptions) => keep(await coord.lock(name).acquire(options)),
+    tryAcquire: async (name: string, options: TryOptions) => {
+      const lease = await coord.lock(name).tryAcquire(options);
+      return lease ? keep(lease) : null;
+    },
+    release: (id: number) => find(leases, id).release(),
+    isHeld: (id: number) => find(leases, id).isHeld(),
+    remaining: (id: number) => finite(find(leases, id).remaining()),
+    isLost: (id: number) => find(leases, id).signal.aborted,
+    lost: (id: number) => loss(find(leases, id).signal),
+    stall: (ms: number) => busy(ms),
+    stallAndRead: (id: number, ms: number) => {
+      const lease = find(leases, id);
+      busy(ms);
+      return lease.signal.aborted;
+    },
+    holders: (name: string) => coord.lock(name).holders(),
+    break: (name: string) => coord.lock(name).break(),
+    contend,
+    campaign: async (id: string, options: CampaignOptions) => keep(await coord.election(id).campaign(options)),
+    proclaim: (id: number, value: string) => (find(leases, id) as Leadership).proclaim(value),
+    leader: async (id: string) => await coord.election(id).leader() ?? null,
+    join: async (group: string, capabilities: unknown, options: JoinOptions) => {
+      const membership = await coord.group(group).join(capabilities, options);
+      const id = next++;
+      memberships.set(id, membership);
+      return id;
+    },
+    leave: (id: number) => find(memberships, id).leave(),
+    update: (id: number, capabilities: unknown) => find(memberships, id).update(capabilities),
+    evicted: (id: number) => loss(find(memberships, id).signal),
+    partition: async (group: string, options: PartitionOptions) => {
+      partitioner = await coord.group(group).partition(options);
+    },
+    membersFor: (keys: string[], options: PlacementOptions) =>
+      keys.map((key) => [...partitioner?.membersFor(key, options) ?? []].sort()),
+    members: async (group: string) => [...(await coord.group(group).members()).keys()],
+    close: (grace: number) => coord.close({ grace }),
+  },
+  close: () => coord.close(),
+});
