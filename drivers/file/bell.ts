@@ -3,7 +3,6 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Clock } from "../../driver.ts";
 import type { LockFile } from "../../internal/platform/flock.ts";
-import { ifThere } from "./failure.ts";
 import { subscribe } from "./subscribe.ts";
 
 /** What a ring is about: `wait`: try again; `hold`: was it broken?; `member`: was it replaced or removed? */
@@ -17,19 +16,22 @@ const FULL = 1 << 18;
 
 const { O_WRONLY, O_APPEND } = fs.constants;
 
-/** Rings a session: appends a line to its file, which its process watches. False: the session is no more. */
-export function ring(sessions: string, sid: string, message: { reason: Reason; key: string }): boolean {
-  // Without O_CREAT: a file made here would be of nobody.
-  const fd = ifThere(() => fs.openSync(path.join(sessions, sid), O_WRONLY | O_APPEND));
-  if (fd === undefined) return false;
+/**
+ * Rings a session: appends a line to its file, which its process watches. What cannot be rung, on a full disk or out of
+ * descriptors, finds out by itself: who waits looks from time to time, who holds at the next beat.
+ */
+export function ring(sessions: string, sid: string, message: { reason: Reason; key: string }): void {
   try {
-    fs.writeSync(fd, `${message.reason} ${message.key}\n`);
+    // Without O_CREAT: a file made here would be of nobody.
+    const fd = fs.openSync(path.join(sessions, sid), O_WRONLY | O_APPEND);
+    try {
+      fs.writeSync(fd, `${message.reason} ${message.key}\n`);
+    } finally {
+      fs.closeSync(fd);
+    }
   } catch {
-    // A full disk: who waits looks by itself from time to time.
-  } finally {
-    fs.closeSync(fd);
+    // As said above; or the session is no more.
   }
-  return true;
 }
 
 /** Hears the rings of one session. */

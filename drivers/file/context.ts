@@ -22,6 +22,5 @@ export interface Context {
   /** Looks whether the session's file is still there; ends the session if not. */
   verify(): void;
   isAlive(sid: string): boolean;
-  /** False: that session is no more. */
-  ring(sid: string, message: { reason: Reason; key: string }): boolean;
+  ring(sid: string, message: { reason: Reason; key: string }): void;
 }

@@ -62,10 +62,13 @@ export class FileLocks implements LockStore {
   }
 
   break(target: Target): Promise<boolean> {
-    return this.#run(
-      `break lock ${JSON.stringify(target.name)}`,
-      () => breakLock(this.#context, this.#dir(target)),
-    );
+    return this.#run(`break lock ${JSON.stringify(target.name)}`, async () => {
+      const dir = this.#dir(target);
+      const wasHeld = await breakLock(this.#context, dir);
+      // Our own holds are told before the caller is: a ring would come after.
+      if (wasHeld) this.hear("hold", dir.key);
+      return wasHeld;
+    });
   }
 
   /** Passes a ring on to those whom it may concern. */

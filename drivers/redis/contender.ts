@@ -116,18 +116,12 @@ export class Contender implements Place, Caller {
     } // Broken while the answer was on its way: it may be ours no more.
     else if (this.#doubted) this.#again = !(this.#doubted = false);
     else this.#settle(new Hold(this.#session, this.#attempt, this, BigInt(detail)));
-    const death = Number(ms ?? -1);
-    return death < 0 ? this.#patience() : death + 2;
-  }
-
-  /** Where others are before us, they watch the holder: looking now and then is enough. */
-  #patience(): number {
-    return this.#session.ttl * (0.7 + 0.3 * Math.random());
+    return Number(ms) + 2;
   }
 
   /** Who is in the queue stays there: the connection will be back, or the session is lost. */
   #fail(error: unknown): number {
-    if (this.#arrival !== "" && error instanceof ConnectionError) return this.#patience();
+    if (this.#arrival !== "" && error instanceof ConnectionError) return this.#session.ttl / 3;
     this.end(error);
     if (error instanceof ConnectionError) void this.#session.withdraw(this.tag, this.mode, this.id);
     return 0;

@@ -23,8 +23,8 @@ end
 
 /**
  * First try, look again, claim and re-entry in one, and idempotent. Arguments: session, attempt, mode, `wait` or not,
- * arrival or empty, value. Answers `granted <token>`, `busy`, or `wait <arrival> <ms>`: when the holder may have died,
- * for the first in the queue, and -1 for the others.
+ * arrival or empty, value. Answers `granted <token>`, `busy`, or `wait <arrival> <ms>`: how long the holder lives at
+ * least, for the first in the queue, and the one before for the others.
  */
 export const ACQUIRE: Script = new Script(
   UNCONTENDED,
@@ -89,8 +89,19 @@ local first = call('ZRANK', Q, entry) == 0
 if first and mode == 'x' and held == '' then death = prune_shared() end
 local granted = advance(attempt)
 if granted then return granted end
-if not first then first = call('ZRANK', Q, entry) == 0 end
-return 'wait ' .. exact(score) .. ' ' .. (first and exact(death or 0) or -1)
+
+-- Who is not the first watches the one before, whose session may be the shorter one.
+local rank = call('ZRANK', Q, entry)
+while rank > 0 do
+  local before = call('ZRANGE', Q, rank - 1, rank - 1)[1]
+  local s, a = match(before, '^%a (%S+) (%S+)$')
+  death = remaining(s)
+  if death > 0 then break end
+  call('ZREM', Q, before)
+  call('HDEL', V, a)
+  rank, death = rank - 1, 0
+end
+return 'wait ' .. exact(score) .. ' ' .. exact(death or 0)
 `,
 );
 

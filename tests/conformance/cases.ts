@@ -1,5 +1,7 @@
 import { givingUp } from "./locks/giving_up.ts";
 import { breaking } from "./locks/breaking.ts";
+import { crashes } from "./locks/crashes.ts";
+import { cutAnswers } from "./locks/cut_answers.ts";
 import { order } from "./locks/order.ts";
 import { releases } from "./locks/releases.ts";
 import { shared } from "./locks/shared.ts";
@@ -26,6 +28,10 @@ import { closing } from "./session/closing.ts";
 import { replacing } from "./session/replacing.ts";
 import { clocks } from "./session/clocks.ts";
 import { outages } from "./session/outages.ts";
+import { losses } from "./session/losses.ts";
+import { lifetimes } from "./session/lifetimes.ts";
+import { whole } from "./connecting/whole.ts";
+import { pushes } from "./watches/pushes.ts";
 import type { Case } from "./suite.ts";
 
 /** The whole suite, in the order in which it runs. */
@@ -39,10 +45,14 @@ export const CASES: readonly Case[] = [
   ...uses,
   ...breaking,
   ...views,
+  ...cutAnswers,
+  ...crashes,
   ...closing,
   ...replacing,
   ...clocks,
   ...outages,
+  ...losses,
+  ...lifetimes,
   ...lifecycle,
   ...membership,
   ...calls,
@@ -58,4 +68,6 @@ export const CASES: readonly Case[] = [
   ...partitioners,
   ...names,
   ...options,
+  ...whole,
+  ...pushes,
 ];

@@ -1,5 +1,6 @@
 import process from "node:process";
 import { currentRuntime } from "../processes/runtimes.ts";
+import { Pulse } from "./pulse.ts";
 import { CaseStage } from "./stage.ts";
 import type { Case, Fixture, Place } from "./suite.ts";
 import { within } from "./waiting.ts";
@@ -10,6 +11,9 @@ const CASE_LIMIT = 90_000;
 /** What runs at the same time: most cases mostly wait, but those with processes of their own are heavy. */
 const CAPACITY = Number(process.env.COORD_CAPACITY ?? 8);
 const PROCESS_WEIGHT = 3;
+
+/** A pause of the event loop, in ms, after which a time-out says nothing about the backend: operations have 500 ms. */
+const STANDSTILL = 300;
 
 /** Runs cases side by side, in their order, on one backend, which is started before the first and ended after the last. */
 export class Pool {
@@ -71,7 +75,7 @@ export class Pool {
     const start = performance.now();
     const outcome = this.#outcomes.get(each);
     try {
-      await this.#play(each, place);
+      await this.#tryTwice(each, place);
       outcome?.resolve();
     } catch (error) {
       this.failures++;
@@ -79,6 +83,21 @@ export class Pool {
     }
     if (process.env.COORD_TIMES) {
       console.log(`${Math.round(performance.now() - start)} ms on ${currentRuntime}: ${each.name}`);
+    }
+  }
+
+  /** A case that failed while the machine stood still is played once more, in a namespace of its own. */
+  async #tryTwice(each: Case, place: Place): Promise<void> {
+    const pulse = new Pulse();
+    try {
+      await this.#play(each, place);
+    } catch (error) {
+      const pause = pulse.longest();
+      if (each.alone || pause < STANDSTILL) throw error;
+      console.log(`AGAIN ${each.name}: the event loop stood still for ${Math.round(pause)} ms: ${error}`);
+      await this.#play(each, place);
+    } finally {
+      pulse.stop();
     }
   }
 

@@ -1,6 +1,7 @@
 // The process that Stage.worker() starts: one coordinator, driven by calls.
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Coordinator } from "../../core/api/coordinator.ts";
 import type { CampaignOptions, Leadership } from "../../core/api/election.ts";
 import type { JoinOptions, Membership } from "../../core/api/group.ts";
 import type { AcquireOptions, Lease, TryOptions } from "../../core/api/lock.ts";
@@ -11,11 +12,22 @@ import { describeError } from "../processes/wire.ts";
 import type { Contest, LeaseFacts, LossFacts, Turn } from "./remote.ts";
 
 const { url, options } = JSON.parse(process.env.COORD_WORKER ?? "{}");
-const coord = await getCoordinator(url, options);
+const coord = await open();
 const leases = new Map<number, Lease>();
 const memberships = new Map<number, Membership<unknown>>();
 let partitioner: Partitioner | undefined;
 let next = 1;
+
+/** A short ttl leaves half a second for connecting, while a busy machine may still be starting us. */
+async function open(): Promise<Coordinator> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await getCoordinator(url, options);
+    } catch (error) {
+      if (tries === 3) throw error;
+    }
+  }
+}
 
 function keep(lease: Lease): LeaseFacts {
   const id = next++;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -37,6 +37,30 @@ test("resolve() names the known schemes for one that it does not know, without c
     assert.equal(error.code, "UNKNOWN_DRIVER");
     return true;
   });
+});
+
+test("resolve() says what to write where a driver's module is missing [C21]", async () => {
+  // What a bundler leaves: core, and none of the modules that no import names.
+  const directory = mkdtempSync(join(tmpdir(), "coord-bundle-"));
+  try {
+    for (const part of ["core", "internal", "driver.ts", "characteristics.ts"]) {
+      cpSync(new URL(`../../${part}`, import.meta.url), join(directory, part), { recursive: true });
+    }
+    writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+    const copy: typeof import("../../core/resolve.ts") = await import(
+      pathToFileURL(join(directory, "core/resolve.ts")).href
+    );
+    await assert.rejects(copy.resolve("rediss://u:s3cret@h"), (error: UnknownDriverError) => {
+      assert.deepEqual([error.name, error.code, error.driver], ["UnknownDriverError", "UNKNOWN_DRIVER", "redis"]);
+      assert.ok(error.message.includes('`import { redis } from "@tooz/coord/redis"`'), error.message);
+      assert.ok(error.message.includes("{ drivers: { rediss: redis } }"), error.message);
+      assert.doesNotMatch(error.message, /s3cret/);
+      assert.ok(error.cause instanceof Error);
+      return true;
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test("resolve() takes a driver by its scheme from code, also for one that it knows [C13]", async () => {

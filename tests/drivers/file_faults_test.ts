@@ -5,6 +5,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { ConnectionError, LockLostError, SessionLostError } from "../../core/errors.ts";
+import { subscribe } from "../../drivers/file/subscribe.ts";
+import { systemClock } from "../../internal/clock.ts";
 import { eventually, lost, openParty, World } from "./file_world.ts";
 
 const NO_ROOT = process.getuid?.() === 0 && process.platform === "linux"
@@ -124,6 +126,13 @@ test("foreign files among the tickets, the holders and the sessions are in nobod
   for (const path of ["q/notes", "h/notes", "../../s/notes"]) {
     assert.ok(fs.existsSync(join(folder, path)), path);
   }
+});
+
+test("subscribe() looks by itself where the system gives no watch", async () => {
+  let calls = 0;
+  const end = subscribe("/nonexistent/path", systemClock, () => calls++);
+  await eventually(() => calls >= 3, "it looks again and again");
+  end();
 });
 
 test("a session that a killed one left behind is swept away", async () => {

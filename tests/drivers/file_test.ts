@@ -162,6 +162,7 @@ test("break() frees the lock at once, signals its holders, and keeps the places 
   const next = three.take("job");
   await world.queued("job", 1);
   assert.equal(await one.locks.break({ kind: "lock", name: "job" }), true);
+  assert.equal(readers[0]?.lost.aborted, true);
   const grant = await next;
   for (const reader of readers) {
     assert.ok(await lost(reader.lost) instanceof LockBrokenError);

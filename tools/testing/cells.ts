@@ -25,7 +25,27 @@ function unitCells(files: readonly string[]): Cell[] {
   return RUNTIMES.map((runtime) => ({ name: `unit on ${runtime}`, runtime, files, env: {} }));
 }
 
+/** The server programs that backends cannot do without. */
+const SERVERS: Readonly<Record<string, string>> = { redis: "redis-server" };
+
+/** The backends that the conformance suite knows: those with a fixture. */
+export function conformanceBackends(): string[] {
+  return readdirSync("tests/conformance/fixtures").map((file) => file.replace(/\.ts$/, "")).sort();
+}
+
+/** The conformance suite on one backend, once a runtime. */
+export function conformanceCells(backend: string): Cell[] {
+  const needs = SERVERS[backend];
+  return RUNTIMES.map((runtime) => ({
+    name: `${backend} on ${runtime}`,
+    runtime,
+    files: ["tests/conformance/conformance_test.ts"],
+    env: { COORD_BACKEND: backend },
+    ...(needs === undefined ? {} : { needs }),
+  }));
+}
+
 /** Every cell there is. */
 export function allCells(): Cell[] {
-  return unitCells(testFiles());
+  return [...unitCells(testFiles()), ...conformanceBackends().flatMap(conformanceCells)];
 }

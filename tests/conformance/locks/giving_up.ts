@@ -20,7 +20,7 @@ export const givingUp: readonly Case[] = [
   },
   {
     name: "acquire() rejects with signal.reason itself, and leaves no queue entry",
-    holds: ["L8", "L13", "L14", "R: cancelled: signal.reason, untouched"],
+    holds: ["L8", "L13", "L14", "R4"],
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];

@@ -35,7 +35,7 @@ async function coordinators(stage: Stage, count: number): Promise<Coordinator[]>
 export const order: readonly Case[] = [
   {
     name: "acquire() serves coordinators in order of arrival",
-    holds: ["L16"],
+    holds: ["L16", "X11"],
     needs: ["FAIR"],
     async run(stage) {
       const name = stage.name("lock");
@@ -54,7 +54,7 @@ export const order: readonly Case[] = [
   },
   {
     name: "acquire() serves processes of all runtimes in order of arrival",
-    holds: ["L16"],
+    holds: ["L16", "X11"],
     needs: ["FAIR", "processes"],
     async run(stage) {
       const name = stage.name("lock");

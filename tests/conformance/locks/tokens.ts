@@ -72,7 +72,7 @@ export const tokens: readonly Case[] = [
   },
   {
     name: "token grows over 200 hand-offs between processes, of which no two hold at once",
-    holds: ["LE6", "L6"],
+    holds: ["LE6", "L6", "X2"],
     needs: ["processes"],
     async run(stage) {
       const name = stage.name("lock");

@@ -80,7 +80,7 @@ export const clocks: readonly Case[] = [
   },
   {
     name: "the first read after a stall of four ttls tells whether the hold is lost",
-    holds: ["LE12", "LE9", "X10"],
+    holds: ["LE12", "LE9"],
     alone: true,
     async run(stage) {
       const one = await stage.open({ ttl: 500 });

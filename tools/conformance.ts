@@ -1,0 +1,82 @@
+/**
+ * Runs the conformance suite on the backends that are named, on Deno, Bun and Node, and ends with one line that counts:
+ *
+ *     deno task conformance [--jobs 2] [--limit 300] [--only PATTERN] [BACKEND...]
+ *
+ * Without a name it runs all. `--only` picks cells by name, such as "redis on node".
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { CASES } from "../tests/conformance/cases.ts";
+import type { Fixture } from "../tests/conformance/suite.ts";
+import { judge } from "../tests/conformance/verdict.ts";
+import { findBinary } from "../tests/servers/binaries.ts";
+import { type Cell, conformanceBackends, conformanceCells } from "./testing/cells.ts";
+import { fetchServers } from "./testing/fetch.ts";
+import { count, summary, table } from "./testing/report.ts";
+import { type CellResult, killRunners } from "./testing/run_cell.ts";
+import { runCells } from "./testing/run_cells.ts";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    jobs: { type: "string", default: "2" },
+    limit: { type: "string", default: "300" },
+    only: { type: "string", default: "" },
+  },
+});
+
+function chosenBackends(): string[] {
+  const known = conformanceBackends();
+  const unknown = positionals.filter((name) => !known.includes(name));
+  if (unknown.length > 0) {
+    console.error(`Cannot run ${unknown.join(", ")}: there are fixtures for ${known.join(", ")}`);
+    process.exit(2);
+  }
+  return positionals.length > 0 ? positionals : known;
+}
+
+/** Why cases do not run on a backend: by reason, the names of the cases. */
+async function skips(backend: string): Promise<Map<string, string[]>> {
+  const { fixture }: { fixture: Fixture } = await import(`../tests/conformance/fixtures/${backend}.ts`);
+  const reasons = new Map<string, string[]>();
+  for (const each of CASES) {
+    const verdict = judge(each, fixture);
+    if (verdict.kind !== "skip") continue;
+    reasons.set(verdict.reason, [...reasons.get(verdict.reason) ?? [], each.name]);
+  }
+  return reasons;
+}
+
+async function printSkips(backend: string): Promise<void> {
+  for (const [reason, names] of await skips(backend)) {
+    console.log(`SKIPPED ${reason}: ${names.length}`);
+    for (const name of names) console.log(`    ${name}`);
+  }
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    killRunners();
+    process.exit(1);
+  });
+}
+
+process.chdir(new URL("..", import.meta.url).pathname);
+const mustHaveServers = fetchServers();
+const backends = chosenBackends();
+const cells: Cell[] = backends.flatMap(conformanceCells).filter(({ name }) => new RegExp(options.only).test(name));
+const runnable = cells.filter(({ needs }) => needs === undefined || findBinary(needs));
+const results: CellResult[] = await runCells(runnable, {
+  jobs: Number(options.jobs),
+  limit: Number(options.limit) * 1000,
+});
+const notRun = cells.filter((cell) => !runnable.includes(cell));
+
+console.log();
+for (const backend of backends) await printSkips(backend);
+console.log(`\n${table(results)}`);
+for (const { name, needs } of notRun) console.log(`NOT RUN ${name}: there is no ${needs}`);
+const counts = count(results);
+if (counts.failed > 0 || counts.passed === 0 || (mustHaveServers && notRun.length > 0)) process.exitCode = 1;
+console.log(summary(counts));
