@@ -190,7 +190,7 @@ export interface GroupStore {
    */
   update(id: string, member: string, data: string, presence?: string): Promise<void>;
   /**
-   * Removes a member; with `presence` only if that is still the present one.
+   * Removes a member; with `presence` only if that is still the present one, whose `lost` then need not fire.
    * @throws {MemberNotJoinedError}
    */
   remove(id: string, member: string, presence?: string): Promise<void>;
@@ -214,7 +214,7 @@ export interface Joining {
 
 /** A membership of this session. */
 export interface Presence {
-  /** Fires when the driver learns that the membership was replaced, evicted or deleted. */
+  /** Fires with a `MemberNotJoinedError` when the driver learns that the membership was replaced or evicted. */
   readonly lost: AbortSignal;
 }
 

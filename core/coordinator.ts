@@ -78,7 +78,7 @@ class OpenCoordinator implements Coordinator, GroupHost {
   }
 
   async groups(): Promise<string[]> {
-    return await (await this.tenure()).session.groups.list();
+    return await (await this.tenure()).run(({ groups }) => groups.list());
   }
 
   async heartbeat(): Promise<number> {

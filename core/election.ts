@@ -53,7 +53,7 @@ export class NamedElection implements Election {
 
   async leader(): Promise<Leader | undefined> {
     const tenure = await this.#host.tenure();
-    const entries = await tenure.session.locks.entries(this.#target);
+    const entries = await tenure.run(({ locks }) => locks.entries(this.#target));
     return toLeader(entries.find((entry) => entry.token !== undefined));
   }
 

@@ -136,7 +136,10 @@ export class NamedGroup<C> implements Group<C> {
   }
 
   #call<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
-    return this.#host.inOrder(this.id, async () => await call(await this.#host.tenure()));
+    return this.#host.inOrder(this.id, async () => {
+      const tenure = await this.#host.tenure();
+      return await tenure.run(() => call(tenure));
+    });
   }
 }
 

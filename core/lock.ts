@@ -33,12 +33,12 @@ export class NamedLock implements Lock {
 
   async holders(): Promise<Holder[]> {
     const tenure = await this.#host.tenure();
-    return (await tenure.session.locks.entries(this.#target)).flatMap(toHolder);
+    return (await tenure.run(({ locks }) => locks.entries(this.#target))).flatMap(toHolder);
   }
 
   async break(): Promise<boolean> {
     const tenure = await this.#host.tenure();
-    return await tenure.session.locks.break(this.#target);
+    return await tenure.run(({ locks }) => locks.break(this.#target));
   }
 
   async #acquire(options: AcquireOptions): Promise<HeldLease> {

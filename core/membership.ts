@@ -46,7 +46,9 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     const data = encode(capabilities);
     await this.#host.inOrder(this.group, async () => {
       if (!this.live) throw this.#notJoined();
-      await this.tenure.session.groups.update(this.group, this.#host.memberId, data, this.#presence);
+      await this.tenure.run(({ groups }) =>
+        groups.update(this.group, this.#host.memberId, data, this.#presence)
+      );
     });
   }
 

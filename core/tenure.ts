@@ -69,10 +69,19 @@ export class Tenure {
     return () => this.#owned.delete(lost);
   }
 
+  /** Runs a call on the session; where the end of the tenure cut it short, that says why. */
+  async run<T>(call: (session: Session) => Promise<T>): Promise<T> {
+    try {
+      return await call(this.session);
+    } catch (error) {
+      throw error instanceof SessionLostError && this.signal.aborted ? this.signal.reason : error;
+    }
+  }
+
   /** Renews the session; resolves with the ms until the next beat is due. */
   async beat(): Promise<number> {
     const sent = stamp(this.clock);
-    await this.session.beat();
+    await this.run((session) => session.beat());
     // After a stall the answer comes too late: what the clocks ended is not revived.
     if (this.check()) this.#lease.renew(sent);
     this.signal.throwIfAborted();
@@ -89,12 +98,10 @@ export class Tenure {
     void this.session.close();
   }
 
-  /** Ends the tenure once everything was given back. */
+  /** Ends the tenure; resolves once everything was given back. */
   async close(reason: CoordError): Promise<void> {
-    this.#cancelDeadline();
-    const closed = this.signal.aborted ? undefined : this.session.close();
     this.end(reason);
-    await (closed ?? this.session.close());
+    await this.session.close();
   }
 
   async #beatOn(): Promise<void> {

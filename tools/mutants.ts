@@ -37,7 +37,9 @@ function readMutant(file: string): Mutant {
   const text = readFileSync(patch, "utf8");
   const [, what] = /^# (.+)$/m.exec(text) ?? [];
   const [, where, pattern] = /^# run: (\S+) (.+)$/m.exec(text) ?? [];
-  if (!what || !where || !pattern) throw new Error(`Cannot read ${file}: want "# what it does" and "# run: where pattern"`);
+  if (!what || !where || !pattern) {
+    throw new Error(`Cannot read ${file}: want "# what it does" and "# run: where pattern"`);
+  }
   return { name: file.replace(/\.patch$/, ""), what, patch, where, pattern };
 }
 
@@ -54,7 +56,8 @@ function runOf({ where, pattern }: Pick<Mutant, "where" | "pattern">, all: boole
 }
 
 function applied(sandbox: Sandbox, { patch }: Mutant): boolean {
-  return spawnSync("git", ["apply", "--whitespace=nowarn", patch], { cwd: sandbox.dir, stdio: "inherit" }).status === 0;
+  return spawnSync("git", ["apply", "--whitespace=nowarn", patch], { cwd: sandbox.dir, stdio: "inherit" })
+    .status === 0;
 }
 
 /** Tests that fail without any mutant notice nothing. */
@@ -62,7 +65,9 @@ async function healthy(mutants: readonly Mutant[]): Promise<Set<string>> {
   using sandbox = new Sandbox(ROOT);
   const failed = new Set<string>();
   for (const where of new Set(mutants.map((mutant) => mutant.where))) {
-    const pattern = mutants.filter((mutant) => mutant.where === where).map((mutant) => mutant.pattern).join("|");
+    const pattern = mutants.filter((mutant) => mutant.where === where).map((mutant) => mutant.pattern).join(
+      "|",
+    );
     const outcome = await play(sandbox.dir, runOf({ where, pattern }, false), limit);
     if (outcome.ran === 0) console.log(`${where}: no test has a name like ${pattern}`);
     for (const name of outcome.failed) failed.add(name);
@@ -102,7 +107,9 @@ async function work(): Promise<void> {
     const killer = await noticed(mutant, ill);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     if (!killer) survivors.push(mutant.name);
-    console.log(`${killer ? "killed  " : "SURVIVED"} ${mutant.name} on ${mutant.where} in ${seconds} s: ${mutant.what}`);
+    console.log(
+      `${killer ? "killed  " : "SURVIVED"} ${mutant.name} on ${mutant.where} in ${seconds} s: ${mutant.what}`,
+    );
     if (killer) console.log(`         by ${killer}`);
   }
 }
@@ -110,4 +117,6 @@ async function work(): Promise<void> {
 await Promise.all(Array.from({ length: Number(options.jobs) }, work));
 if (survivors.length > 0 || ill.size > 0 || mutants.length === 0) process.exitCode = 1;
 if (survivors.length > 0) console.log(`Survivors: ${survivors.join(", ")}`);
-console.log(`${mutants.length} mutants, ${mutants.length - survivors.length} killed, ${survivors.length} survived`);
+console.log(
+  `${mutants.length} mutants, ${mutants.length - survivors.length} killed, ${survivors.length} survived`,
+);

@@ -14,7 +14,7 @@ interface Seat {
   readonly owner: Resident;
   readonly record: MemberRecord;
   /** Tells the client that it sits there no longer. */
-  readonly removed: () => void;
+  readonly removed: (reason: MemberNotJoinedError) => void;
 }
 
 /** The groups of a world. */
@@ -51,7 +51,7 @@ export class Groups {
     this.#world.tell(groupKey(namespace, id));
   }
 
-  join(owner: Resident, id: string, { presence, data, replace }: Joining, removed: () => void): void {
+  join(owner: Resident, id: string, { presence, data, replace }: Joining, removed: Seat["removed"]): void {
     const seats = this.#seats(owner.namespace, id);
     const taken = seats.get(owner.memberId);
     if (taken && !replace && taken.owner.incarnation !== owner.incarnation) {
@@ -60,7 +60,7 @@ export class Groups {
         { driver },
       );
     }
-    taken?.removed();
+    taken?.removed(gone(id, owner.memberId, "another has taken its place"));
     const now = this.#world.clock.wall();
     seats.delete(owner.memberId); // So that a successor comes last.
     seats.set(owner.memberId, { owner, removed, record: { presence, data, joinedAt: now, updatedAt: now } });
@@ -78,7 +78,7 @@ export class Groups {
     const seats = this.#seats(namespace, id);
     const seat = this.#seat(seats, id, member, presence);
     seats.delete(member);
-    seat.removed();
+    seat.removed(gone(id, member, "it was removed"));
     this.#world.tell(groupKey(namespace, id));
   }
 
@@ -107,6 +107,10 @@ export class Groups {
       driver,
     });
   }
+}
+
+function gone(id: string, member: string, why: string): MemberNotJoinedError {
+  return new MemberNotJoinedError(`Cannot keep "${member}" in group "${id}": ${why}`, { driver });
 }
 
 /** The key that a group's watchers use. */

@@ -131,7 +131,7 @@ export class ZakeSession implements Session, Resident {
   async #join(id: string, joining: Joining): Promise<Presence> {
     const removed = new AbortController();
     await this.#request(() =>
-      this.#world.groups.join(this, id, joining, () => this.#link.push(() => removed.abort()))
+      this.#world.groups.join(this, id, joining, (why) => this.#link.push(() => removed.abort(why)))
     );
     return { lost: removed.signal };
   }

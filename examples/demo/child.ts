@@ -53,7 +53,6 @@ process.on("exit", () => {
 
 /** A process of the demo: takes its settings and orders, and tells what happens, as lines. */
 export class Child<Event> {
-  readonly pid: number;
   /** Resolves with how it ended: an exit code, or the name of a signal. */
   readonly ended: Promise<number | string>;
   readonly #child: ChildProcess;
@@ -63,7 +62,6 @@ export class Child<Event> {
     const [file = "", ...args] = [...diesWithUs(), ...runtime.command, path];
     const child = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.#child = child;
-    this.pid = child.pid ?? 0;
     running.add(child);
     this.ended = new Promise((resolve) => {
       child.once("error", (error) => resolve(error.message));
@@ -83,7 +81,7 @@ export class Child<Event> {
 
   /** Not through the child's own `kill()`: on Deno that takes any signal for its end. */
   signal(name: "SIGKILL" | "SIGCONT"): void {
-    process.kill(this.pid, name);
+    if (this.#child.pid !== undefined) process.kill(this.#child.pid, name);
   }
 
   /** Closes its input, which ends it. */

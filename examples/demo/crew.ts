@@ -21,10 +21,6 @@ export class CrewMember {
     this.#child = new Child(runtime, "./worker.ts", settings, hear);
   }
 
-  get pid(): number {
-    return this.#child.pid;
-  }
-
   get ended(): Promise<number | string> {
     return this.#child.ended;
   }

@@ -66,6 +66,7 @@ class Director {
   #group: ReadonlySet<string> = new Set();
   #leader: string | undefined;
   #kills = 0;
+  #stalls = 0;
   #stalled: { readonly member: CrewMember; readonly attempt: Attempt } | undefined;
 
   constructor(options: DemoOptions, coord: Coordinator, view: View) {
@@ -73,6 +74,7 @@ class Director {
     this.#coord = coord;
     this.#view = view;
     this.#ledger = new Ledger(options.files);
+    this.#over.promise.catch(() => {}); // Nobody may be waiting yet when it fails.
   }
 
   async run(settings: Parameters<Crew["start"]>[0]): Promise<Outcome> {
@@ -88,8 +90,8 @@ class Director {
     void this.#follow(members, () => this.#group = new Set(members.members.keys()));
     void this.#follow(leader, () => this.#see(leader.leader?.memberId));
     await this.#over.promise;
-    const { members: workers } = this.#crew;
-    return { ledger: this.#ledger, workers, kills: this.#kills, isComplete: this.#faults.over };
+    const isComplete = this.#faults.over && this.#stalls > 0;
+    return { ledger: this.#ledger, workers: this.#crew.members, kills: this.#kills, isComplete };
   }
 
   fail(why: string): void {
@@ -139,6 +141,7 @@ class Director {
   /** What an operator does when a worker hangs. The lock then is somebody else's; the worker cannot know. */
   #breakLock(member: CrewMember, { file, token }: Omit<Attempt, "worker">): void {
     member.condition = "stopped";
+    this.#stalls++;
     this.#stalled = { member, attempt: { file, token, worker: member.id } };
     this.#say(`${member.id} is stopped in the middle of writing ${file}, token ${token}; its lock is broken`);
     this.#coord.lock(file).break().catch(this.#over.reject);

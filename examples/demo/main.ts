@@ -2,7 +2,7 @@
  * Worker processes share out the files of a folder, while some of them are killed and one is stopped in the middle of
  * a write; at the end, every file must have been written once:
  *
- *     deno task demo [FOLDER] [--workers 4] [--backend URL] [--seconds 12] [--break-fencing]
+ *     deno task demo [FOLDER] [--workers 4] [--backend URL] [--seconds 10] [--break-fencing]
  *
  * Read worker.ts first: it is the part that your own program would have. store.ts shows what fencing tokens are for.
  */
@@ -17,7 +17,7 @@ import { listFiles } from "./files.ts";
 import { judge } from "./verdict.ts";
 import { createView } from "./view.ts";
 
-const USAGE = "Usage: deno task demo [FOLDER] [--workers 4] [--backend URL] [--seconds 12] [--break-fencing]";
+const USAGE = "Usage: deno task demo [FOLDER] [--workers 4] [--backend URL] [--seconds 10] [--break-fencing]";
 
 /** The folder that this program is a part of. */
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
@@ -31,7 +31,7 @@ function readArguments(args: string[]) {
     options: {
       workers: { type: "string", default: "4" },
       backend: { type: "string" },
-      seconds: { type: "string", default: "12" },
+      seconds: { type: "string", default: "10" },
       "break-fencing": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },

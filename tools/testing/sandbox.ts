@@ -18,7 +18,9 @@ export class Sandbox implements Disposable {
     this.dir = mkdtempSync(join(tmpdir(), "coord-mutant-"));
     for (const entry of readdirSync(root)) {
       if (LINKED.includes(entry)) symlinkSync(join(root, entry), join(this.dir, entry));
-      else if (!LEFT_OUT.includes(entry)) cpSync(join(root, entry), join(this.dir, entry), { recursive: true });
+      else if (!LEFT_OUT.includes(entry)) {
+        cpSync(join(root, entry), join(this.dir, entry), { recursive: true });
+      }
     }
   }
 

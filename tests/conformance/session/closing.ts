@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { ClosedError, type Coordinator } from "../../../mod.ts";
+import { ClosedError, type Coordinator, GroupNotCreatedError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
-import { aborted, after, failure, within } from "../waiting.ts";
+import { aborted, after, elapse, failure, within } from "../waiting.ts";
 
 /** Every kind of call, each on a name of its own. */
 function calls(coord: Coordinator, name: string): Record<string, () => Promise<unknown>> {
@@ -10,7 +10,7 @@ function calls(coord: Coordinator, name: string): Record<string, () => Promise<u
     tryAcquire: () => coord.lock(name).tryAcquire(),
     use: () => coord.lock(name).use(() => {}),
     holders: () => coord.lock(name).holders(),
-    break: () => coord.lock(name).break(),
+    break: () => coord.lock(`${name}-broken`).break(),
     join: () => coord.group(name).join({}, { create: true }),
     members: () => coord.group(name).members(),
     watch: () => coord.group(name).watch(),
@@ -99,6 +99,25 @@ export const closing: readonly Case[] = [
       assert.ok(await within(waiting, "the next holds the lock"));
       await assert.rejects(two.close({ grace: -1 }), RangeError);
       await assert.rejects(two.close({ grace: Infinity }), RangeError);
+    },
+  },
+  {
+    name: "calls under way when the coordinator is closed reject with ClosedError, or have succeeded",
+    holds: ["S11"],
+    async run(stage) {
+      const group = stage.name("group");
+      for (let i = 0; i < 5; i++) {
+        const one = await stage.open();
+        const name = stage.name("late");
+        const ends = Object.entries(calls(one, name)).map(async ([call, start]) => [call, await failure(start())] as const);
+        const joining = failure(one.group(group).join({}, { create: true }));
+        if (i > 0) await elapse(i);
+        await one.close();
+        for (const [call, error] of [...await within(Promise.all(ends), "the calls end"), ["join", await joining] as const]) {
+          const fine = error === undefined || error instanceof ClosedError || error instanceof GroupNotCreatedError;
+          assert.ok(fine, `${call}(): ${error}`);
+        }
+      }
     },
   },
   {
