@@ -47,7 +47,7 @@ async function disturb(backend: string, fleet: Fleet, minutes: number): Promise<
   const start = performance.now();
   let told = start;
   for (let kills = 1; kills * KILL_PAUSE <= minutes * 60_000; kills++) {
-    await sleep(start + kills * KILL_PAUSE - performance.now());
+    await sleep(Math.max(start + kills * KILL_PAUSE - performance.now(), 0));
     await fleet.kill();
     if (performance.now() - told < PROGRESS_PAUSE) continue;
     told = performance.now();

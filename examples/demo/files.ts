@@ -1,8 +1,12 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Result } from "./messages.ts";
+
+/** In bytes: the path of a file is the name of its lock. */
+const LONGEST_NAME = 1_024;
 
 /** The files below a folder, as paths from there, without hidden folders and installed packages. */
 export function listFiles(folder: string): string[] {
@@ -17,7 +21,7 @@ export function listFiles(folder: string): string[] {
     }
   };
   visit("");
-  return files.sort();
+  return files.filter((path) => Buffer.byteLength(path) <= LONGEST_NAME).sort();
 }
 
 /** Reads a file and counts; one that has vanished, or may not be read, counts as empty. */

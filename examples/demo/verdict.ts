@@ -38,7 +38,7 @@ export function judge(outcome: Outcome): Verdict {
   const { ledger, kills } = outcome;
   const wrong = complaints(outcome);
   const counts = `repeated attempts: ${ledger.takenOver.length + ledger.refused.length} ` +
-    `(${ledger.takenOver.length} taken over, ${ledger.refused.length} late writes refused), kills: ${kills}`;
+    `(taken over: ${ledger.takenOver.length}, late writes refused: ${ledger.refused.length}), kills: ${kills}`;
   const { summary } = ledger;
   const sum = summary
     ? `Summary by ${summary.worker}: ${ledger.files.length} files, ${summary.result.lines} lines, ` +

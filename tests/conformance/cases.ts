@@ -32,6 +32,8 @@ import { losses } from "./session/losses.ts";
 import { lifetimes } from "./session/lifetimes.ts";
 import { whole } from "./connecting/whole.ts";
 import { pushes } from "./watches/pushes.ts";
+import { waking } from "./locks/waking.ts";
+import { unheard } from "./locks/unheard.ts";
 import type { Case } from "./suite.ts";
 
 /** The whole suite, in the order in which it runs. */
@@ -70,4 +72,6 @@ export const CASES: readonly Case[] = [
   ...options,
   ...whole,
   ...pushes,
+  ...waking,
+  ...unheard,
 ];

@@ -102,7 +102,7 @@ export class Pool {
   }
 
   async #play(each: Case, place: Place): Promise<void> {
-    await using stage = new CaseStage(this.#fixture, place);
+    await using stage = new CaseStage(this.#fixture, place, each.needs);
     await within(each.run(stage), "the case has ended", CASE_LIMIT);
   }
 }

@@ -20,10 +20,16 @@ import type {
   Stage,
   WorkerSettings,
 } from "./suite.ts";
-import { eventually, within } from "./waiting.ts";
+import { elapse, eventually, within } from "./waiting.ts";
 
 /** Short, so that waiting for an expiry is bearable; longer than a busy machine's pauses. */
 const TTL = 1_500;
+
+/** For cases in which nothing is to expire: no pause of the machine disturbs them. */
+const CALM_TTL = 10_000;
+
+/** Who needs one of these may wait for an expiry. */
+const FAULTS: readonly Need[] = ["processes", "server", "proxy", "line", "expiry"];
 
 /** A bystander is never renewed, so it must outlive the case. */
 const BYSTANDER_TTL = 600_000;
@@ -60,7 +66,10 @@ export class CaseStage implements Stage, AsyncDisposable {
   #names = 0;
   #workers = RUNTIMES.indexOf(currentRuntime);
 
-  constructor(fixture: Fixture, place: Place) {
+  readonly #defaultTtl: number;
+
+  constructor(fixture: Fixture, place: Place, needs: readonly Need[] = []) {
+    this.#defaultTtl = needs.some((need) => FAULTS.includes(need)) ? TTL : CALM_TTL;
     this.driver = fixture.driver;
     this.factory = fixture.factory;
     this.characteristics = fixture.factory(place.url).characteristics;
@@ -148,7 +157,8 @@ export class CaseStage implements Stage, AsyncDisposable {
   async #proxied(server: Server): Promise<Proxied> {
     const proxy = await startProxy(server.port);
     this.defer(async () => {
-      // Connections that are just being closed end by themselves.
+      // A socket in the middle of its shutdown cannot be reset, and would stay open for ever on Node.
+      await elapse(50);
       proxy.forward();
       await eventually(() => proxy.open === 0, 2_000).catch(() => {});
       await proxy.stop();
@@ -235,6 +245,7 @@ export class CaseStage implements Stage, AsyncDisposable {
   }
 
   #complete(options: CoordinatorOptions): CoordinatorOptions & { memberId: string } {
-    return { namespace: this.namespace, ttl: TTL, ...options, memberId: options.memberId ?? this.name("member") };
+    const ttl = options.heartbeat === "manual" ? TTL : this.#defaultTtl;
+    return { namespace: this.namespace, ttl, ...options, memberId: options.memberId ?? this.name("member") };
   }
 }

@@ -43,7 +43,10 @@ export interface OpenSettings extends CoordinatorOptions {
 /** A way to the backend. */
 export interface Site {
   readonly url: string;
-  /** Opens a coordinator in this process, in the case's namespace, with a short ttl unless told otherwise. */
+  /**
+   * Opens a coordinator in this process, in the case's namespace. Its ttl is `Stage.ttl` in a case that needs
+   * processes, faults or expiry, and with a manual heartbeat; else it is long, so that a slow machine disturbs nothing.
+   */
   open(options?: OpenSettings): Promise<Coordinator>;
   /** Starts a process with a coordinator of its own; without a runtime, one after the other of the three. */
   worker(runtime?: Runtime, options?: WorkerSettings): Promise<RemoteMember>;
@@ -78,7 +81,7 @@ export interface Served extends Site {
 export interface Stage extends Site {
   readonly driver: string;
   readonly characteristics: ReadonlySet<Characteristic>;
-  /** The ttl of coordinators that are opened without one, in ms. */
+  /** A short ttl, in ms, for those who wait for an expiry. */
   readonly ttl: number;
   /** The namespace of coordinators that are opened without one; no other case has it. */
   readonly namespace: string;

@@ -51,7 +51,11 @@ test("resolve() says what to write where a driver's module is missing [C21]", as
       pathToFileURL(join(directory, "core/resolve.ts")).href
     );
     await assert.rejects(copy.resolve("rediss://u:s3cret@h"), (error: UnknownDriverError) => {
-      assert.deepEqual([error.name, error.code, error.driver], ["UnknownDriverError", "UNKNOWN_DRIVER", "redis"]);
+      assert.deepEqual([error.name, error.code, error.driver], [
+        "UnknownDriverError",
+        "UNKNOWN_DRIVER",
+        "redis",
+      ]);
       assert.ok(error.message.includes('`import { redis } from "@tooz/coord/redis"`'), error.message);
       assert.ok(error.message.includes("{ drivers: { rediss: redis } }"), error.message);
       assert.doesNotMatch(error.message, /s3cret/);

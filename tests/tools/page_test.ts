@@ -43,7 +43,9 @@ test("readPage() finds what has no id", () => {
 });
 
 test("docs/api.md has an id for each promise, and no id twice [C1]", () => {
-  const { sentences, unmarked } = readPage(readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8"));
+  const { sentences, unmarked } = readPage(
+    readFileSync(new URL("../../docs/api.md", import.meta.url), "utf8"),
+  );
   assert.deepEqual(unmarked, []);
   assert.equal(new Set(sentences.map(({ id }) => id)).size, sentences.length);
   assert.ok(sentences.length > 150);

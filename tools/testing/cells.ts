@@ -15,10 +15,11 @@ export interface Cell {
 const PER_BACKEND = ["conformance", "faults"];
 
 function testFiles(): string[] {
-  return readdirSync("tests", { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith("_test.ts") && !PER_BACKEND.includes(file.split("/")[0] ?? ""))
-    .map((file) => `tests/${file}`)
-    .sort();
+  return ["tests", "examples"].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith("_test.ts") && !PER_BACKEND.includes(file.split("/")[0] ?? ""))
+      .map((file) => `${folder}/${file}`)
+  ).sort();
 }
 
 function unitCells(files: readonly string[]): Cell[] {

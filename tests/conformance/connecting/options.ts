@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Characteristic } from "../../../characteristics.ts";
-import { DriverChosenPoorlyError, getCoordinator } from "../../../mod.ts";
+import { DriverChosenPoorlyError, getCoordinator, UnknownDriverError } from "../../../mod.ts";
 import { REQUIRED } from "../required.ts";
 import type { Case } from "../suite.ts";
 import { failure } from "../waiting.ts";
@@ -83,6 +83,23 @@ export const options: readonly Case[] = [
       const error = await failure(getCoordinator(withQuery(stage.url, { namspace: "x" })));
       assert.ok(error instanceof TypeError, String(error));
       assert.match(error.message, /"namspace".*"namespace"/);
+    },
+  },
+  {
+    name:
+      "a URL that cannot be is a TypeError, and one without a driver an UnknownDriverError; no secret shows",
+    holds: ["R3", "C24"],
+    async run(stage) {
+      const scheme = stage.url.slice(0, stage.url.indexOf(":"));
+      const wrong = [`${scheme}://u:s3cret@[`, `${scheme}://u:s3cret@host/%zz`, "u:s3cret@host", "//s3cret"];
+      for (const url of [...wrong, "nosuch://u:s3cret@host/?password=s3cret"]) {
+        const error = await failure(getCoordinator(url));
+        assert.ok(
+          error instanceof
+            (url.startsWith("nosuch") || url.startsWith("u:") ? UnknownDriverError : TypeError),
+        );
+        assert.doesNotMatch(`${error.message} ${error.stack}`, /s3cret/);
+      }
     },
   },
   {

@@ -99,6 +99,24 @@ export const leading: readonly Case[] = [
     },
   },
   {
+    name: "lead() stands again when its session is lost while it waits",
+    holds: ["E4", "S6"],
+    async run(stage) {
+      const id = stage.name("election");
+      const [one, two] = [await stage.open(), await stage.open({ heartbeat: "manual" })];
+      const first = await one.election(id).campaign();
+      const led = Promise.withResolvers<bigint>();
+      const leading = two.election(id).lead(({ token }) => Promise.resolve(led.resolve(token)));
+      leading.catch((error) => led.reject(error));
+      led.promise.catch(() => {}); // It is looked at below.
+      await stage.eventually(async () => (await stage.entries(id, "election")).length === 2);
+      await aborted(two.session.signal, "the session is lost");
+      await first.resign();
+      assert.ok(await within(led.promise, "it leads") > first.token);
+      await within(leading, "lead() ends");
+    },
+  },
+  {
     name: "lead() ends when its coordinator closes",
     holds: ["S11", "S12", "E4"],
     async run(stage) {

@@ -1,7 +1,31 @@
 import assert from "node:assert/strict";
 import { ClosedError, MemberAlreadyExistError, MemberNotJoinedError } from "../../../mod.ts";
-import type { Case } from "../suite.ts";
+import type { Opener } from "../../../driver.ts";
+import type { Case, Stage } from "../suite.ts";
 import { aborted, failure } from "../waiting.ts";
+
+/** Keeps the end of sessions from the backend until the case is over: as if the network had swallowed it. */
+function mute(stage: Stage): (opener: Opener) => Opener {
+  return (opener) => ({
+    driver: opener.driver,
+    characteristics: opener.characteristics,
+    clock: opener.clock,
+    defaults: opener.defaults,
+    open: async (options) => {
+      const session = await opener.open(options);
+      stage.defer(() => session.close());
+      return {
+        ttl: session.ttl,
+        expires: session.expires,
+        lost: session.lost,
+        locks: session.locks,
+        groups: session.groups,
+        beat: () => session.beat(),
+        close: () => Promise.resolve(),
+      };
+    },
+  });
+}
 
 export const membership: readonly Case[] = [
   {
@@ -182,6 +206,20 @@ export const membership: readonly Case[] = [
       assert.equal(await former.leave(), false);
       assert.equal((await other.group(id).members()).size, 1);
       assert.equal(present.signal.aborted, false);
+    },
+  },
+  {
+    name: "a coordinator replaces its own earlier incarnation that the backend still takes for alive",
+    holds: ["G18"],
+    async run(stage) {
+      const id = stage.name("group");
+      const other = await stage.open();
+      const coord = await stage.open({ ttl: 20_000, margin: 19_500, heartbeat: "manual", wrap: mute(stage) });
+      const former = await coord.group(id).join({ n: 1 }, { create: true });
+      await aborted(former.signal, "the membership is lost with its session");
+      assert.equal((await other.group(id).members()).size, 1, "the backend has heard of nothing");
+      await coord.group(id).join({ n: 2 });
+      assert.deepEqual((await other.group(id).member(coord.memberId)).capabilities, { n: 2 });
     },
   },
   {

@@ -118,8 +118,9 @@ export const breaking: readonly Case[] = [
     holds: ["L22", "L23", "LE13"],
     needs: ["processes"],
     async run(stage) {
-      const [one, name] = [await stage.open(), stage.name("lock")];
-      const [holder, waiter] = [await stage.worker(), await stage.worker()];
+      const calm = { ttl: 10_000 };
+      const [one, name] = [await stage.open(calm), stage.name("lock")];
+      const [holder, waiter] = [await stage.worker(undefined, calm), await stage.worker(undefined, calm)];
       const old = await holder.acquire(name);
       const next = waiter.acquire(name);
       await stage.queued(name, 1);

@@ -137,7 +137,7 @@ export const crashes: readonly Case[] = [
     holds: ["C10"],
     needs: ["processes", "expiry"],
     async run(stage) {
-      const [one, two, name] = [await stage.open(), await stage.open(), stage.name("lock")];
+      const [one, two, name] = [await stage.open({ ttl: AGES }), await stage.open({ ttl: AGES }), stage.name("lock")];
       const lease = await one.lock(name).acquire();
       const stopped = await stage.worker();
       stopped.acquire(name).catch(() => {}); // Its session is lost while it is stopped.
@@ -174,7 +174,7 @@ export const crashes: readonly Case[] = [
     holds: ["X12"],
     needs: ["PUSHED_LOCKS", "proxy"],
     async run(stage) {
-      const [way, two, name] = [await stage.proxied(), await stage.open(), stage.name("lock")];
+      const [way, two, name] = [await stage.proxied(), await stage.open({ ttl: AGES }), stage.name("lock")];
       const one = await way.open({ ttl: AGES });
       const lease = await two.lock(name).acquire();
       const waiting = one.lock(name).acquire();

@@ -168,7 +168,8 @@ export const givingUp: readonly Case[] = [
     async run(stage) {
       const [name, other] = [stage.name("lock"), stage.name("other")];
       const line = await stage.line();
-      const [one, two, three] = [await stage.open(), await line.open(), await stage.open()];
+      const calm = { ttl: 20_000 };
+      const [one, two, three] = [await stage.open(calm), await line.open(), await stage.open(calm)];
       const lease = await one.lock(name).acquire();
       const held = await two.lock(other).acquire();
       const giveUp = new AbortController();
@@ -191,7 +192,8 @@ export const givingUp: readonly Case[] = [
     async run(stage) {
       const name = stage.name("lock");
       const line = await stage.line();
-      const [one, two, three] = [await stage.open(), await line.open(), await stage.open()];
+      const calm = { ttl: 20_000 };
+      const [one, two, three] = [await stage.open(calm), await line.open(), await stage.open(calm)];
       const lease = await one.lock(name).acquire();
       const failed = failure(two.lock(name).acquire({ timeout: 700 }));
       await stage.queued(name, 1);

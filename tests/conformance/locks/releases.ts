@@ -69,7 +69,7 @@ export const releases: readonly Case[] = [
     async run(stage) {
       const name = stage.name("lock");
       const line = await stage.line();
-      const [one, two] = [await line.open({ ttl: 6_000 }), await stage.open()];
+      const [one, two] = [await line.open({ ttl: 10_000 }), await stage.open({ ttl: 20_000 })];
       const lease = await one.lock(name).acquire();
       const next = two.lock(name).acquire();
       await stage.queued(name, 1);
@@ -89,7 +89,7 @@ export const releases: readonly Case[] = [
     async run(stage) {
       const name = stage.name("lock");
       const line = await stage.line();
-      const [one, two] = [await line.open(), await stage.open()];
+      const [one, two] = [await line.open(), await stage.open({ ttl: 20_000 })];
       const lease = await one.lock(name).acquire();
       const next = two.lock(name).acquire();
       line.sever();

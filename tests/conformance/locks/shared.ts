@@ -96,8 +96,9 @@ export const shared: readonly Case[] = [
     holds: ["L6"],
     needs: ["processes"],
     async run(stage) {
-      const [one, name] = [await stage.open(), stage.name("lock")];
-      const members = [await stage.worker(), await stage.worker()];
+      const calm = { ttl: 10_000 };
+      const [one, name] = [await stage.open(calm), stage.name("lock")];
+      const members = [await stage.worker(undefined, calm), await stage.worker(undefined, calm)];
       const leases = await Promise.all(members.map((member) => member.acquire(name, { mode: "shared" })));
       const own = await one.lock(name).tryAcquire({ mode: "shared" });
       assert.ok(own, "a third reader fits");

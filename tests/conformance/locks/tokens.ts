@@ -60,7 +60,7 @@ export const tokens: readonly Case[] = [
       const name = stage.name("lock");
       let last = 0n;
       for (const runtime of ["deno", "bun", "node"] as const) {
-        const member = await stage.worker(runtime);
+        const member = await stage.worker(runtime, { ttl: 10_000 });
         for (let i = 0; i < 3; i++) {
           const lease = await within(member.acquire(name), `${runtime} holds the lock`);
           assert.ok(lease.token > last, `${lease.token} after ${last}`);

@@ -34,7 +34,7 @@ export const losses: readonly Case[] = [
     needs: ["line", "expiry"],
     async run(stage) {
       const [line, name, margin] = [await stage.line(), stage.name("lock"), 1_600];
-      const [one, two] = [await line.open({ ttl: 2_400, margin }), await stage.open()];
+      const [one, two] = [await line.open({ ttl: 2_400, margin }), await stage.open({ ttl: 20_000 })];
       const lease = await one.lock(name).acquire();
       const granted = two.lock(name).acquire().then(() => performance.now());
       await stage.queued(name, 1);
@@ -51,7 +51,7 @@ export const losses: readonly Case[] = [
     needs: ["proxy", "processes", "expiry"],
     async run(stage) {
       const [way, name] = [await stage.proxied(), stage.name("lock")];
-      const [holder, waiter] = [await way.worker(), await stage.worker()];
+      const [holder, waiter] = [await way.worker(), await stage.worker(undefined, { ttl: 20_000 })];
       const held = await holder.acquire(name);
       const next = waiter.acquire(name);
       await stage.queued(name, 1);
@@ -100,7 +100,7 @@ export const losses: readonly Case[] = [
     name: "a hold that is renewed in time outlives many ttls",
     holds: ["C10", "LE10"],
     async run(stage) {
-      const one = await stage.open();
+      const one = await stage.open({ ttl: stage.ttl });
       const lease = await one.lock(stage.name("lock")).acquire();
       const membership = await one.group(stage.name("group")).join({}, { create: true });
       for (let i = 0; i < 12; i++) {
@@ -118,7 +118,7 @@ export const losses: readonly Case[] = [
     needs: ["line"],
     async run(stage) {
       const [line, name] = [await stage.line(), stage.name("lock")];
-      const one = await line.open({ ttl: 6_000 });
+      const one = await line.open({ ttl: 10_000 });
       const lease = await one.lock(name).acquire();
       line.sever();
       await stage.eventually(() => one.state === "suspended");

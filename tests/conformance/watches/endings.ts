@@ -41,7 +41,9 @@ export const endings: readonly Case[] = [
       const [coord, id] = [await stage.open(), stage.name("group")];
       await coord.group(id).create();
       const { watches, iterators, reads } = await waitingWatches(coord, id);
-      for (const watch of watches) await within(Promise.resolve(watch[Symbol.asyncDispose]()), "the watch is disposed of");
+      for (const watch of watches) {
+        await within(Promise.resolve(watch[Symbol.asyncDispose]()), "the watch is disposed of");
+      }
       for (const read of reads) assert.equal((await within(read, "the read returns")).done, true);
       for (const iterator of iterators) await ended(iterator);
       for (const watch of watches) await watch[Symbol.asyncDispose]();
