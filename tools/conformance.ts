@@ -55,6 +55,11 @@ async function printSkips(backend: string): Promise<void> {
   }
 }
 
+/** Cases that were played twice, because the machine stood still. */
+function printRepeats({ cell, output }: CellResult): void {
+  for (const [line] of output.matchAll(/^AGAIN .*$/gm)) console.log(`${line} (${cell.name})`);
+}
+
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     killRunners();
@@ -65,7 +70,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 process.chdir(new URL("..", import.meta.url).pathname);
 const mustHaveServers = fetchServers();
 const backends = chosenBackends();
-const cells: Cell[] = backends.flatMap(conformanceCells).filter(({ name }) => new RegExp(options.only).test(name));
+const cells: Cell[] = backends.flatMap(conformanceCells).filter(({ name }) =>
+  new RegExp(options.only).test(name)
+);
 const runnable = cells.filter(({ needs }) => needs === undefined || findBinary(needs));
 const results: CellResult[] = await runCells(runnable, {
   jobs: Number(options.jobs),
@@ -75,6 +82,7 @@ const notRun = cells.filter((cell) => !runnable.includes(cell));
 
 console.log();
 for (const backend of backends) await printSkips(backend);
+results.forEach(printRepeats);
 console.log(`\n${table(results)}`);
 for (const { name, needs } of notRun) console.log(`NOT RUN ${name}: there is no ${needs}`);
 const counts = count(results);

@@ -56,7 +56,10 @@ function runOf({ where, pattern }: Pick<Mutant, "where" | "pattern">, all: boole
 }
 
 function applied(sandbox: Sandbox, { patch }: Mutant): boolean {
-  return spawnSync("git", ["apply", "--whitespace=nowarn", "-C1", patch], { cwd: sandbox.dir, stdio: "inherit" })
+  return spawnSync("git", ["apply", "--whitespace=nowarn", "-C1", patch], {
+    cwd: sandbox.dir,
+    stdio: "inherit",
+  })
     .status === 0;
 }
 

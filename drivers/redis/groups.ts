@@ -57,15 +57,17 @@ export class Groups implements GroupStore {
   }
 
   async remove(id: string, member: string, presence = ""): Promise<void> {
-    const own = [...this.#session.members.values()].filter((one) => one.is(id, member, encode(presence)));
-    for (const one of own) one.leaving = true;
-    const args = [crypto.randomUUID(), member, encode(presence)];
+    const ours = [...this.#session.members.values()].filter((one) => one.is(id, member, encode(presence)));
+    // Who leaves by its presence knows that it does; a member removed by its name is told, whoever removed it.
+    const quiet = presence === "" ? [] : ours;
+    for (const one of quiet) one.leaving = true;
     try {
-      await this.#change(REMOVE, id, args, member);
-      for (const one of own) one.forget();
+      await this.#change(REMOVE, id, [crypto.randomUUID(), member, encode(presence)], member);
+      for (const one of quiet) one.forget();
     } finally {
-      for (const one of own) one.leaving = false;
+      for (const one of quiet) one.leaving = false;
     }
+    for (const one of ours) one.lose("was removed");
   }
 
   async members(id: string): Promise<GroupSnapshot> {

@@ -12,7 +12,10 @@ const backend = process.env.COORD_BACKEND ?? "zake";
 const { fixture }: { fixture: Fixture } = await import(`./fixtures/${backend}.ts`);
 const chosen = CASES.filter(({ name }) => new RegExp(process.env.COORD_CASES ?? "").test(name));
 const verdicts = chosen.map((each) => ({ each, verdict: judge(each, fixture) }));
-const pool = new Pool(fixture, verdicts.filter(({ verdict }) => verdict.kind === "run").map(({ each }) => each));
+const pool = new Pool(
+  fixture,
+  verdicts.filter(({ verdict }) => verdict.kind === "run").map(({ each }) => each),
+);
 
 const strays = listenForStrays();
 

@@ -48,8 +48,14 @@ export class RemoteMember {
     this.process = process;
   }
 
-  static async start(runtime: Runtime, url: string, options: CoordinatorOptions & { memberId: string }): Promise<RemoteMember> {
-    const worker = await spawnWorker(runtime, SCRIPT, { env: { COORD_WORKER: JSON.stringify({ url, options }) } });
+  static async start(
+    runtime: Runtime,
+    url: string,
+    options: CoordinatorOptions & { memberId: string },
+  ): Promise<RemoteMember> {
+    const worker = await spawnWorker(runtime, SCRIPT, {
+      env: { COORD_WORKER: JSON.stringify({ url, options }) },
+    });
     return new RemoteMember(options.memberId, runtime, worker);
   }
 
@@ -70,7 +76,11 @@ export class RemoteMember {
     return this.call("leader", election);
   }
 
-  async join(group: string, capabilities: unknown = {}, options: { create?: boolean; replace?: boolean } = {}): Promise<RemoteMembership> {
+  async join(
+    group: string,
+    capabilities: unknown = {},
+    options: { create?: boolean; replace?: boolean } = {},
+  ): Promise<RemoteMembership> {
     return new RemoteMembership(this, await this.call<number>("join", group, capabilities, options));
   }
 

@@ -5,6 +5,7 @@ import { getCoordinator } from "../../mod.ts";
 import { currentRuntime, type Runtime, RUNTIMES } from "../processes/runtimes.ts";
 import { startProxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
+import { meansOf } from "./means.ts";
 import { RemoteMember } from "./remote.ts";
 import type {
   Fixture,
@@ -38,16 +39,6 @@ const BYSTANDER_TTL = 600_000;
 const CLOSE_LIMIT = 20_000;
 
 let stages = 0;
-
-/** The means that a backend has. */
-export function meansOf(fixture: Fixture, characteristics: ReadonlySet<Characteristic>): ReadonlySet<Means> {
-  const means = new Set<Means>();
-  if (characteristics.has("DISTRIBUTED_ACROSS_PROCESSES")) means.add("processes");
-  if (!characteristics.has("NON_TIMEOUT_BASED")) means.add("expiry");
-  if (fixture.server) means.add("server").add("proxy").add("line");
-  if (fixture.partition) means.add("line");
-  return means;
-}
 
 /** One case's stage on the place that all share. */
 export class CaseStage implements Stage, AsyncDisposable {
@@ -182,7 +173,11 @@ export class CaseStage implements Stage, AsyncDisposable {
     };
   }
 
-  async #openAt(url: string, settings: OpenSettings, joined: (id: string) => void = () => {}): Promise<Coordinator> {
+  async #openAt(
+    url: string,
+    settings: OpenSettings,
+    joined: (id: string) => void = () => {},
+  ): Promise<Coordinator> {
     const { wrap, ...options } = settings;
     const complete = this.#complete(options);
     joined(complete.memberId);

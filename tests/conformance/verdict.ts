@@ -1,9 +1,13 @@
+import { meansOf } from "./means.ts";
 import { REQUIRED } from "./required.ts";
-import { meansOf } from "./stage.ts";
 import type { Case, Fixture, Need } from "./suite.ts";
 
 /** Whether a case can be played on a backend: it can, it need not, or the driver is not finished. */
 export type Verdict = { readonly kind: "run" } | { readonly kind: "skip" | "fail"; readonly reason: string };
+
+/** Who never leaves its process; everybody else must be fit for several. */
+const IN_ONE_PROCESS: ReadonlySet<string> = new Set(["zake"]);
+const SHARED: readonly Need[] = ["processes"];
 
 /** Decides by what the driver promises with no more than its defaults. */
 export function judge({ needs = [] }: Case, fixture: Fixture): Verdict {
@@ -11,9 +15,11 @@ export function judge({ needs = [] }: Case, fixture: Fixture): Verdict {
   const { characteristics } = fixture.factory();
   const has = new Set<Need>([...characteristics, ...meansOf(fixture, characteristics)]);
   const lacking = needs.filter((need) => !has.has(need));
-  const required: readonly Need[] = REQUIRED[driver] ?? [];
+  const required: readonly Need[] = [...REQUIRED[driver] ?? [], ...IN_ONE_PROCESS.has(driver) ? [] : SHARED];
   const owed = lacking.filter((need) => required.includes(need));
-  if (owed.length > 0) return { kind: "fail", reason: `${driver} must promise ${owed.join(", ")}, and does not` };
+  if (owed.length > 0) {
+    return { kind: "fail", reason: `${driver} must promise ${owed.join(", ")}, and does not` };
+  }
   if (lacking.length === 0) return { kind: "run" };
   return { kind: "skip", reason: lacking.map((need) => explain(driver, need)).join(", ") };
 }

@@ -31,7 +31,11 @@ export async function within<T>(promise: Promise<T>, what: string, ms: number = 
 }
 
 /** Resolves with the reason when the signal has aborted. */
-export function aborted(signal: AbortSignal, what = "the signal fires", ms: number = PATIENCE): Promise<unknown> {
+export function aborted(
+  signal: AbortSignal,
+  what = "the signal fires",
+  ms: number = PATIENCE,
+): Promise<unknown> {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   if (signal.aborted) resolve(signal.reason);
   else signal.addEventListener("abort", () => resolve(signal.reason), { once: true });

@@ -92,7 +92,8 @@ await serve({
     holders: (name: string) => coord.lock(name).holders(),
     break: (name: string) => coord.lock(name).break(),
     contend,
-    campaign: async (id: string, options: CampaignOptions) => keep(await coord.election(id).campaign(options)),
+    campaign: async (id: string, options: CampaignOptions) =>
+      keep(await coord.election(id).campaign(options)),
     proclaim: (id: number, value: string) => (find(leases, id) as Leadership).proclaim(value),
     leader: async (id: string) => await coord.election(id).leader() ?? null,
     join: async (group: string, capabilities: unknown, options: JoinOptions) => {

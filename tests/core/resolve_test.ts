@@ -17,10 +17,9 @@ test("resolve() knows zake: [C20, C25]", async () => {
   assert.deepEqual(await driversOf("zake://resolve-test"), ["zake", "zake"]);
 });
 
-test("resolve() knows redis: and rediss:, and connects nothing [C16, C20, C26]", async () => {
+test("resolve() knows redis:, and connects nothing [C16, C20, C26]", async () => {
   // Nothing listens on port 1.
   assert.deepEqual(await driversOf("redis://127.0.0.1:1/0"), ["redis", "redis"]);
-  assert.deepEqual(await driversOf("rediss://127.0.0.1:1/0"), ["redis", "redis"]);
 });
 
 test("resolve() knows file:, and makes no directory [C16, C20, C27]", async () => {
@@ -50,14 +49,14 @@ test("resolve() says what to write where a driver's module is missing [C21]", as
     const copy: typeof import("../../core/resolve.ts") = await import(
       pathToFileURL(join(directory, "core/resolve.ts")).href
     );
-    await assert.rejects(copy.resolve("rediss://u:s3cret@h"), (error: UnknownDriverError) => {
+    await assert.rejects(copy.resolve("redis://u:s3cret@h"), (error: UnknownDriverError) => {
       assert.deepEqual([error.name, error.code, error.driver], [
         "UnknownDriverError",
         "UNKNOWN_DRIVER",
         "redis",
       ]);
       assert.ok(error.message.includes('`import { redis } from "@tooz/coord/redis"`'), error.message);
-      assert.ok(error.message.includes("{ drivers: { rediss: redis } }"), error.message);
+      assert.ok(error.message.includes("{ drivers: { redis: redis } }"), error.message);
       assert.doesNotMatch(error.message, /s3cret/);
       assert.ok(error.cause instanceof Error);
       return true;

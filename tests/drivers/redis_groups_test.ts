@@ -114,6 +114,9 @@ test("a live member keeps its id, against all but replacement and its own incarn
   await reborn.groups.remove("g", "a", "p6");
   await reborn.beat();
   assert.equal(fifth.lost.aborted, false);
+  const sixth = await reborn.groups.join("g", joining("p7"));
+  await reborn.groups.remove("g", "a");
+  assert.ok(sixth.lost.reason instanceof MemberNotJoinedError);
   assert.equal((await a.groups.members("g")).size, 0);
 });
 

@@ -91,7 +91,12 @@ export const options: readonly Case[] = [
     holds: ["R3", "C24"],
     async run(stage) {
       const scheme = stage.url.slice(0, stage.url.indexOf(":"));
-      const wrong = [`${scheme}://u:s3cret@[`, `${scheme}://u:s3cret@host/%zz`, "u:s3cret@host", "//s3cret"];
+      const wrong = [
+        `${scheme}://u:s3cret@[`,
+        `${scheme}://u:s3cret@host/%zz`,
+        "u:s3cret@host",
+        "//u:s3cret@host",
+      ];
       for (const url of [...wrong, "nosuch://u:s3cret@host/?password=s3cret"]) {
         const error = await failure(getCoordinator(url));
         assert.ok(

@@ -42,7 +42,12 @@ export const breaking: readonly Case[] = [
     needs: ["FAIR"],
     async run(stage) {
       const name = stage.name("lock");
-      const [one, two, three, four] = [await stage.open(), await stage.open(), await stage.open(), await stage.open()];
+      const [one, two, three, four] = [
+        await stage.open(),
+        await stage.open(),
+        await stage.open(),
+        await stage.open(),
+      ];
       const old = await one.lock(name).acquire();
       const served: string[] = [];
       const first = two.lock(name).acquire().then((lease) => (served.push("first"), lease));

@@ -45,7 +45,11 @@ export const crashes: readonly Case[] = [
     holds: ["C10", "X2", "X13"],
     needs: ["processes"],
     async run(stage) {
-      const [one, two, name] = [await stage.open({ ttl: AGES }), await stage.open({ ttl: AGES }), stage.name("lock")];
+      const [one, two, name] = [
+        await stage.open({ ttl: AGES }),
+        await stage.open({ ttl: AGES }),
+        stage.name("lock"),
+      ];
       const lease = await one.lock(name).acquire();
       const waiters = await members(stage);
       for (const [i, member] of waiters.entries()) {
@@ -67,7 +71,10 @@ export const crashes: readonly Case[] = [
     needs: ["processes"],
     async run(stage) {
       const [one, name] = [await stage.open({ ttl: AGES }), stage.name("lock")];
-      const [holder, waiter] = [await stage.worker(undefined, ttlOf(stage)), await stage.worker(undefined, ttlOf(stage))];
+      const [holder, waiter] = [
+        await stage.worker(undefined, ttlOf(stage)),
+        await stage.worker(undefined, ttlOf(stage)),
+      ];
       await holder.acquire(name);
       waiter.acquire(name).catch(() => {}); // It is killed before.
       await stage.queued(name, 1);
@@ -82,7 +89,11 @@ export const crashes: readonly Case[] = [
     holds: ["C10", "L6", "X13"],
     needs: ["processes"],
     async run(stage) {
-      const [one, two, name] = [await stage.open({ ttl: AGES }), await stage.open({ ttl: AGES }), stage.name("lock")];
+      const [one, two, name] = [
+        await stage.open({ ttl: AGES }),
+        await stage.open({ ttl: AGES }),
+        stage.name("lock"),
+      ];
       const member = await stage.worker(undefined, ttlOf(stage));
       await member.acquire(name, { mode: "shared" });
       const reader = await one.lock(name).acquire({ mode: "shared" });
@@ -105,11 +116,16 @@ export const crashes: readonly Case[] = [
       const doomed = victim?.contend(name, { rounds: 100_000, hold: 1 });
       doomed?.catch(() => {}); // It is killed before.
       const contests = others.map((member) => member.contend(name, { rounds: 25, hold: 1 }));
-      await stage.eventually(async () => (await stage.entries(name)).some(({ memberId }) => memberId === victim?.memberId));
+      await stage.eventually(async () =>
+        (await stage.entries(name)).some(({ memberId }) => memberId === victim?.memberId)
+      );
       await victim?.kill();
       const turns = (await within(Promise.all(contests), "the others had their turns", 40_000)).flat();
       turns.sort((a, b) => Number(a.token - b.token)).reduce((before, next) => {
-        assert.ok(next.token > before.token && next.from >= before.to, `${next.token} beside ${before.token}`);
+        assert.ok(
+          next.token > before.token && next.from >= before.to,
+          `${next.token} beside ${before.token}`,
+        );
         return next;
       });
       assert.equal(turns.length, 50);
@@ -137,7 +153,11 @@ export const crashes: readonly Case[] = [
     holds: ["C10"],
     needs: ["processes", "expiry"],
     async run(stage) {
-      const [one, two, name] = [await stage.open({ ttl: AGES }), await stage.open({ ttl: AGES }), stage.name("lock")];
+      const [one, two, name] = [
+        await stage.open({ ttl: AGES }),
+        await stage.open({ ttl: AGES }),
+        stage.name("lock"),
+      ];
       const lease = await one.lock(name).acquire();
       const stopped = await stage.worker();
       stopped.acquire(name).catch(() => {}); // Its session is lost while it is stopped.

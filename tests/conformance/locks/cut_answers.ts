@@ -50,7 +50,10 @@ async function warmUp(stage: Stage, _way: Proxied, one: Coordinator): Promise<vo
 
 async function heldAlone(stage: Stage, name: string, one: Coordinator, lease: Lease): Promise<void> {
   assert.equal(await lease.isHeld(), true);
-  assert.deepEqual((await stage.entries(name)).map(({ memberId, token }) => [memberId, token]), [[one.memberId, lease.token]]);
+  assert.deepEqual((await stage.entries(name)).map(({ memberId, token }) => [memberId, token]), [[
+    one.memberId,
+    lease.token,
+  ]]);
 }
 
 async function free(stage: Stage, name: string): Promise<void> {
@@ -199,7 +202,10 @@ export const cutAnswers: readonly Case[] = [
       await forEachLoss(stage, async (name, one, lose) => {
         const old = await two.lock(name).acquire();
         lose();
-        const outcome = await within(one.lock(name).break().catch((error: unknown) => error), "the break ends");
+        const outcome = await within(
+          one.lock(name).break().catch((error: unknown) => error),
+          "the break ends",
+        );
         if (outcome instanceof ConnectionError) await one.lock(name).break();
         const lease = await one.lock(name).tryAcquire();
         assert.ok(lease, "when break() has resolved, the lock can be taken");

@@ -11,7 +11,10 @@ export const givingUp: readonly Case[] = [
       const name = stage.name("lock");
       const [one, two, three] = [await stage.open(), await stage.open(), await stage.open()];
       const lease = await one.lock(name).acquire();
-      await assert.rejects(within(two.lock(name).acquire({ timeout: 200 }), "the time runs out"), AcquireTimeoutError);
+      await assert.rejects(
+        within(two.lock(name).acquire({ timeout: 200 }), "the time runs out"),
+        AcquireTimeoutError,
+      );
       await stage.queued(name, 0);
       await lease.release();
       const next = await three.lock(name).tryAcquire();
@@ -46,7 +49,10 @@ export const givingUp: readonly Case[] = [
       const signal = AbortSignal.abort(reason);
       assert.strictEqual(await failure(one.lock(name).acquire({ signal })), reason);
       assert.strictEqual(await failure(one.lock(name).tryAcquire({ signal })), reason);
-      assert.strictEqual(await failure(one.lock(name).use(() => assert.fail("it must not run"), { signal })), reason);
+      assert.strictEqual(
+        await failure(one.lock(name).use(() => assert.fail("it must not run"), { signal })),
+        reason,
+      );
       assert.deepEqual(await stage.entries(name), []);
     },
   },
@@ -93,7 +99,11 @@ export const givingUp: readonly Case[] = [
     holds: ["L14"],
     async run(stage) {
       const options = { ttl: 10_000 };
-      const [one, two, three] = [await stage.open(options), await stage.open(options), await stage.open(options)];
+      const [one, two, three] = [
+        await stage.open(options),
+        await stage.open(options),
+        await stage.open(options),
+      ];
       for (let i = 0; i < 30; i++) {
         const name = stage.name("lock");
         const lease = await one.lock(name).acquire();
@@ -137,7 +147,12 @@ export const givingUp: readonly Case[] = [
       first.abort("first");
       last.abort("third");
       await lease.release();
-      assert.deepEqual(await within(Promise.all(all), "all have ended"), ["first", undefined, "third", undefined]);
+      assert.deepEqual(await within(Promise.all(all), "all have ended"), [
+        "first",
+        undefined,
+        "third",
+        undefined,
+      ]);
       assert.deepEqual(order, ["second", "fourth"]);
       await stage.eventually(async () => (await stage.entries(name)).length === 0);
     },

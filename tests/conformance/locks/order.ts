@@ -4,7 +4,12 @@ import type { Case, Stage } from "../suite.ts";
 import { within } from "../waiting.ts";
 
 /** Takes turns as fast as it can until told to stop; returns how many it had. */
-async function loop(coord: Coordinator, name: string, mode: "exclusive" | "shared", stop: AbortSignal): Promise<number> {
+async function loop(
+  coord: Coordinator,
+  name: string,
+  mode: "exclusive" | "shared",
+  stop: AbortSignal,
+): Promise<number> {
   let turns = 0;
   while (!stop.aborted) {
     await coord.lock(name).use(() => {}, { mode });
@@ -14,7 +19,10 @@ async function loop(coord: Coordinator, name: string, mode: "exclusive" | "share
 }
 
 /** Lets loops run until `done`, then stops them and waits for their end. */
-async function beside<T>(loops: (stop: AbortSignal) => Promise<number>[], done: () => Promise<T>): Promise<T> {
+async function beside<T>(
+  loops: (stop: AbortSignal) => Promise<number>[],
+  done: () => Promise<T>,
+): Promise<T> {
   const stop = new AbortController();
   const running = loops(stop.signal);
   try {
@@ -66,10 +74,12 @@ export const order: readonly Case[] = [
       const runtimes = ["deno", "bun", "node"] as const;
       for (const [i, runtime] of runtimes.entries()) {
         const member = await stage.worker(runtime, options);
-        all.push(member.acquire(name).then(async (remote) => {
-          served.push(runtime);
-          await remote.release();
-        }));
+        all.push(
+          member.acquire(name).then(async (remote) => {
+            served.push(runtime);
+            await remote.release();
+          }),
+        );
         await stage.queued(name, i + 1);
       }
       await lease.release();

@@ -74,7 +74,10 @@ export const releases: readonly Case[] = [
       const next = two.lock(name).acquire();
       await stage.queued(name, 1);
       line.sever();
-      await assert.rejects(within(lease.release(), "the release ends although nobody answers"), ConnectionError);
+      await assert.rejects(
+        within(lease.release(), "the release ends although nobody answers"),
+        ConnectionError,
+      );
       line.heal();
       const successor = await within(next, "the next holds");
       assert.equal(lease.signal.aborted, false);

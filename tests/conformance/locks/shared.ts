@@ -60,7 +60,10 @@ export const shared: readonly Case[] = [
     async run(stage) {
       const [one, name] = [await stage.open(), stage.name("lock")];
       const lock = one.lock(name);
-      const [first, second] = await Promise.all([lock.acquire({ mode: "shared" }), lock.acquire({ mode: "shared" })]);
+      const [first, second] = await Promise.all([
+        lock.acquire({ mode: "shared" }),
+        lock.acquire({ mode: "shared" }),
+      ]);
       const served: string[] = [];
       const writer = lock.acquire().then((lease) => (served.push("writer"), lease));
       const late = lock.acquire({ mode: "shared" }).then((lease) => (served.push("reader"), lease));

@@ -49,7 +49,9 @@ export const tokens: readonly Case[] = [
         assert.equal(await reader.release(), true);
       }
       await using writer = await two.lock(name).acquire();
-      for (const reader of readers) assert.ok(writer.token > reader.token, `${writer.token} after ${reader.token}`);
+      for (const reader of readers) {
+        assert.ok(writer.token > reader.token, `${writer.token} after ${reader.token}`);
+      }
     },
   },
   {
@@ -90,7 +92,10 @@ export const tokens: readonly Case[] = [
       turns.sort((a, b) => Number(a.token - b.token));
       turns.reduce((before, next) => {
         assert.ok(next.token > before.token, `${next.token} after ${before.token}`);
-        assert.ok(next.from >= before.to, `token ${next.token} was granted while ${before.token} held the lock`);
+        assert.ok(
+          next.from >= before.to,
+          `token ${next.token} was granted while ${before.token} held the lock`,
+        );
         return next;
       });
     },

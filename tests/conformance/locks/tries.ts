@@ -15,7 +15,10 @@ export const tries: readonly Case[] = [
       assert.deepEqual([lease.name, lease.mode, lease.signal.aborted], [name, "exclusive", false]);
       for (const coord of [one, two]) {
         assert.equal(await within(coord.lock(name).tryAcquire(), "the try ends"), undefined);
-        assert.equal(await within(coord.lock(name).tryAcquire({ mode: "shared" }), "the try ends"), undefined);
+        assert.equal(
+          await within(coord.lock(name).tryAcquire({ mode: "shared" }), "the try ends"),
+          undefined,
+        );
       }
       assert.equal(await lease.isHeld(), true);
       assert.equal((await stage.entries(name)).length, 1);
@@ -51,7 +54,10 @@ export const tries: readonly Case[] = [
       const reader = await one.lock(name).acquire({ mode: "shared" });
       const writer = two.lock(name).acquire();
       await stage.queued(name, 1);
-      assert.ok(await one.lock(name).tryAcquire({ mode: "shared" }) === undefined, "the waiter was overtaken");
+      assert.ok(
+        await one.lock(name).tryAcquire({ mode: "shared" }) === undefined,
+        "the waiter was overtaken",
+      );
       await reader.release();
       assert.equal(await (await within(writer, "the waiter holds the lock")).release(), true);
     },
@@ -62,7 +68,11 @@ export const tries: readonly Case[] = [
     needs: ["FAIR"],
     async run(stage) {
       const options = { ttl: 10_000 };
-      const [one, two, three] = [await stage.open(options), await stage.open(options), await stage.open(options)];
+      const [one, two, three] = [
+        await stage.open(options),
+        await stage.open(options),
+        await stage.open(options),
+      ];
       for (let i = 0; i < 10; i++) {
         const name = stage.name("lock");
         const lease = await one.lock(name).acquire();
@@ -143,7 +153,10 @@ export const tries: readonly Case[] = [
       assert.equal(await two.lock(name).tryAcquire(), undefined);
       line.sever();
       await assert.rejects(within(two.lock(name).tryAcquire(), "the try ends"), ConnectionError);
-      await assert.rejects(within(two.lock(name).acquire({ timeout: 200 }), "the time runs out"), ConnectionError);
+      await assert.rejects(
+        within(two.lock(name).acquire({ timeout: 200 }), "the time runs out"),
+        ConnectionError,
+      );
     },
   },
 ];

@@ -86,10 +86,12 @@ export const uses: readonly Case[] = [
       const one = await stage.open();
       let reason: unknown;
       const { promise: started, resolve: start } = Promise.withResolvers<void>();
-      const job = failure(one.lock(stage.name("lock")).use(async (lease) => {
-        start();
-        reason = await aborted(lease.signal);
-      }));
+      const job = failure(
+        one.lock(stage.name("lock")).use(async (lease) => {
+          start();
+          reason = await aborted(lease.signal);
+        }),
+      );
       await started;
       await one.close({ grace: 5_000 });
       assert.equal(await within(job, "the job ends"), undefined);
@@ -104,7 +106,10 @@ export const uses: readonly Case[] = [
       await one.lock(name).use(async () => {
         const nested = one.lock(name).use(() => assert.fail("it must not run"), { timeout: 200 });
         const error = await within(failure(nested), "the time runs out");
-        assert.ok(error instanceof AcquireTimeoutError && error.message.includes(one.memberId), String(error));
+        assert.ok(
+          error instanceof AcquireTimeoutError && error.message.includes(one.memberId),
+          String(error),
+        );
       });
     },
   },

@@ -15,9 +15,15 @@ export const views: readonly Case[] = [
       await stage.queued(name, 1);
       const [holder, ...others] = await two.lock(name).holders();
       assert.deepEqual(others, [], "who waits does not hold");
-      assert.deepEqual([holder?.memberId, holder?.mode, holder?.token], [one.memberId, "exclusive", lease.token]);
+      assert.deepEqual([holder?.memberId, holder?.mode, holder?.token], [
+        one.memberId,
+        "exclusive",
+        lease.token,
+      ]);
       // An hour covers any difference between two clocks that a machine room knows.
-      if (holder?.since) assert.ok(Math.abs(holder.since.getTime() - Date.now()) < 3_600_000, String(holder.since));
+      if (holder?.since) {
+        assert.ok(Math.abs(holder.since.getTime() - Date.now()) < 3_600_000, String(holder.since));
+      }
       await lease.release();
       const next = await within(waiting, "the next holds");
       assert.deepEqual((await one.lock(name).holders()).map(({ token }) => token), [next.token]);
@@ -74,7 +80,11 @@ export const views: readonly Case[] = [
       const ttl = 3_000;
       const [one, two] = [await stage.open({ ttl }), await stage.open({ ttl: 20_000 })];
       const names = Array.from({ length: 1_000 }, () => stage.name("lock"));
-      const leases = await within(Promise.all(names.map((name) => one.lock(name).acquire())), "all are held", 40_000);
+      const leases = await within(
+        Promise.all(names.map((name) => one.lock(name).acquire())),
+        "all are held",
+        40_000,
+      );
       const until = performance.now() + ttl * 1.2;
       while (performance.now() < until) {
         const due = await one.heartbeat();

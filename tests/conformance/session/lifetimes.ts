@@ -8,7 +8,11 @@ import { after, within } from "../waiting.ts";
 const SCRIPT = new URL("./alive.ts", import.meta.url);
 
 /** Starts a program with one coordinator; resolves once that is open, or open and closed again. */
-async function start(stage: Stage, runtime: Runtime, close: boolean): Promise<{ ended: Promise<number | null> }> {
+async function start(
+  stage: Stage,
+  runtime: Runtime,
+  close: boolean,
+): Promise<{ ended: Promise<number | null> }> {
   const options = { namespace: stage.name("alive"), ttl: 15_000 };
   const [file = "", ...args] = commandFor(runtime, SCRIPT);
   const child = spawn(file, args, {

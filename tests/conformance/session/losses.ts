@@ -107,7 +107,11 @@ export const losses: readonly Case[] = [
         await elapse(stage.ttl / 3);
         assert.ok(lease.remaining() > 0);
       }
-      assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.state], [false, false, "connected"]);
+      assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.state], [
+        false,
+        false,
+        "connected",
+      ]);
       assert.equal(await lease.isHeld(), true);
       assert.equal(await lease.release(), true);
     },

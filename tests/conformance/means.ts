@@ -1,0 +1,12 @@
+import type { Characteristic } from "../../characteristics.ts";
+import type { Fixture, Means } from "./suite.ts";
+
+/** The means that a backend has. */
+export function meansOf(fixture: Fixture, characteristics: ReadonlySet<Characteristic>): ReadonlySet<Means> {
+  const means = new Set<Means>();
+  if (characteristics.has("DISTRIBUTED_ACROSS_PROCESSES")) means.add("processes");
+  if (!characteristics.has("NON_TIMEOUT_BASED")) means.add("expiry");
+  if (fixture.server) means.add("server").add("proxy").add("line");
+  if (fixture.partition) means.add("line");
+  return means;
+}
