@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, platform, release } from "node:os";
+import { arch, availableParallelism, cpus, loadavg, platform, release } from "node:os";
 import process from "node:process";
 import { currentRuntime } from "../tests/processes/runtimes.ts";
 import { type BenchedBackend, serverVersion } from "./backends.ts";
@@ -9,6 +9,8 @@ export interface Facts {
   readonly date: string;
   readonly cpu: string;
   readonly system: string;
+  /** Processes that wanted to run in the minute before: well above the bench's own two, the ratios tell little. */
+  readonly load: number;
   readonly runtime: string;
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -31,6 +33,7 @@ export function gatherFacts(backends: readonly BenchedBackend[]): Facts {
     date: new Date().toISOString().slice(0, 10),
     cpu: `${availableParallelism()} x ${cpus()[0]?.model.trim() || "unknown"}`,
     system: `${platform()} ${release()} ${arch()}`,
+    load: loadavg()[0] ?? NaN,
     runtime: `${currentRuntime} ${process.versions[currentRuntime] ?? ""}`,
     versions: Object.fromEntries([...CLIENTS.map((name) => [name, packageVersion(name)]), ...servers]),
   };

@@ -55,11 +55,11 @@ spawnSync("bash", ["tools/fetch_servers.sh"], {
 });
 const chosen = chosenBackends();
 const backends = chosen.filter(isAvailable);
+const facts = gatherFacts(backends); // Before the bench adds to the load.
 const rows: Row[] = [];
 for (const backend of backends) rows.push(...await measureBackend(backend));
 rows.sort((a, b) => a.what.localeCompare(b.what)); // Stable: backends stay in order.
 
-const facts = gatherFacts(backends);
 const notMeasured = chosen.filter((backend) => !backends.includes(backend)).map(({ name }) => name);
 if (options.json) console.log(JSON.stringify({ ...facts, notMeasured, rows }, null, 2));
 else console.log(formatReport(facts, rows));

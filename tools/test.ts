@@ -10,8 +10,9 @@ import { parseArgs } from "node:util";
 import { findBinary } from "../tests/servers/binaries.ts";
 import { allCells, type Cell } from "./testing/cells.ts";
 import { fetchServers } from "./testing/fetch.ts";
-import { count, failures, progress, summary, table } from "./testing/report.ts";
-import { type CellResult, killRunners, runCell } from "./testing/run_cell.ts";
+import { count, summary, table } from "./testing/report.ts";
+import { killRunners } from "./testing/run_cell.ts";
+import { runCells } from "./testing/run_cells.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,23 +31,6 @@ function chosenCells(): Cell[] {
     .filter((cell) => cell.files.length > 0);
 }
 
-/** Runs the cells, several at once, and tells how each went as soon as it has ended. */
-async function runCells(cells: readonly Cell[]): Promise<CellResult[]> {
-  const waiting = [...cells];
-  const results: CellResult[] = [];
-  const work = async () => {
-    for (let cell = waiting.shift(); cell; cell = waiting.shift()) {
-      const result = await runCell(cell, Number(options.limit) * 1000);
-      results.push(result);
-      console.log(progress(result));
-      const text = failures(result);
-      if (text !== "") console.log(`\n${text}`);
-    }
-  };
-  await Promise.all(Array.from({ length: Number(options.jobs) }, work));
-  return results.sort((a, b) => cells.indexOf(a.cell) - cells.indexOf(b.cell));
-}
-
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     killRunners();
@@ -58,7 +42,7 @@ process.chdir(new URL("..", import.meta.url).pathname);
 const mustHaveServers = fetchServers();
 const cells = chosenCells();
 const runnable = cells.filter(({ needs }) => needs === undefined || findBinary(needs));
-const results = await runCells(runnable);
+const results = await runCells(runnable, { jobs: Number(options.jobs), limit: Number(options.limit) * 1000 });
 const notRun = cells.filter((cell) => !runnable.includes(cell));
 
 console.log(`\n${table(results)}`);

@@ -12,6 +12,8 @@ import { describeError } from "../processes/wire.ts";
 import type { Contest, LeaseFacts, LossFacts, Turn } from "./remote.ts";
 
 const { url, options } = JSON.parse(process.env.COORD_WORKER ?? "{}");
+// It ends when its input does: one that ends for want of anything to wait for has lost something, and says so.
+process.on("beforeExit", () => process.exit(99));
 const coord = await open();
 const leases = new Map<number, Lease>();
 const memberships = new Map<number, Membership<unknown>>();

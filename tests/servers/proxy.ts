@@ -163,8 +163,11 @@ export class Proxy {
 }
 
 function reset(link: Link): void {
-  link.client.resetAndDestroy();
-  link.server.resetAndDestroy();
+  for (const socket of [link.client, link.server]) {
+    // The reset of a socket that is about to end fails, and would leave its handle open for ever.
+    if (socket.writableEnded) socket.destroy();
+    else socket.resetAndDestroy();
+  }
 }
 
 /** Starts a proxy before the server that listens on `port`; `await using` ends it. */

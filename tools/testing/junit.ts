@@ -3,7 +3,7 @@ export interface TestResult {
   /** The names of its suites and its own, joined by " > ". */
   readonly name: string;
   /** The file that it is from, as the runtime reports it; undefined where the report does not say. */
-  readonly file: string | undefined;
+  file: string | undefined;
   status: "passed" | "failed" | "skipped";
   /** What a failed test said. */
   detail: string;
@@ -74,6 +74,8 @@ function isFileName(name: string): boolean {
 function withoutSuites(results: readonly TestResult[]): TestResult[] {
   return results.filter((suite) => {
     const own = results.filter((test) => test.name.startsWith(`${suite.name} > `));
+    // Deno names the file of a suite, and for its tests a module of its own.
+    for (const test of own) if (suite.file !== undefined) test.file = suite.file;
     return own.length === 0 || (suite.status === "failed" && own.every((test) => test.status !== "failed"));
   });
 }

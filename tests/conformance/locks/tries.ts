@@ -148,7 +148,7 @@ export const tries: readonly Case[] = [
     needs: ["line"],
     async run(stage) {
       const [line, name] = [await stage.line(), stage.name("lock")];
-      const [one, two] = [await stage.open({ ttl: 20_000 }), await line.open()];
+      const [one, two] = [await stage.open({ ttl: 20_000 }), await line.open({ ttl: 9_000 })];
       await using _lease = await one.lock(name).acquire();
       assert.equal(await two.lock(name).tryAcquire(), undefined);
       line.sever();

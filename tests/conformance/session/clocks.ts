@@ -67,7 +67,11 @@ export const clocks: readonly Case[] = [
         ttl: 20_000,
         wrap: (opener) => ({
           ...opener,
-          clock: { now: () => opener.clock.now(), wall: () => opener.clock.wall() + offset, after: opener.clock.after },
+          clock: {
+            now: () => opener.clock.now(),
+            wall: () => opener.clock.wall() + offset,
+            after: opener.clock.after,
+          },
         }),
       });
       const lease = await one.lock(stage.name("lock")).acquire();
@@ -107,7 +111,8 @@ export const clocks: readonly Case[] = [
     },
   },
   {
-    name: "a holder that is stopped for longer than the ttl finds its hold lost, or still has it where nothing expires",
+    name:
+      "a holder that is stopped for longer than the ttl finds its hold lost, or still has it where nothing expires",
     holds: ["LE10", "LE12", "LE14"],
     needs: ["processes"],
     async run(stage) {

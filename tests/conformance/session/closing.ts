@@ -33,7 +33,9 @@ export const closing: readonly Case[] = [
       const behind = failure(two.lock(name).acquire({ timeout: 60_000 }));
       await stage.queued(name, 1);
       await within(Promise.all([two.close(), two.close()]), "close() resolves, each time it is called");
-      for (const error of [await waiting, await behind]) assert.ok(error instanceof ClosedError, String(error));
+      for (const error of [await waiting, await behind]) {
+        assert.ok(error instanceof ClosedError, String(error));
+      }
       for (const [call, start] of Object.entries(calls(two, stage.name("late")))) {
         const error = await within(failure(start()), `${call}() ends`);
         assert.ok(error instanceof ClosedError, `${call}(): ${error}`);
@@ -109,12 +111,20 @@ export const closing: readonly Case[] = [
       for (let i = 0; i < 5; i++) {
         const one = await stage.open();
         const name = stage.name("late");
-        const ends = Object.entries(calls(one, name)).map(async ([call, start]) => [call, await failure(start())] as const);
+        const ends = Object.entries(calls(one, name)).map(async ([call, start]) =>
+          [call, await failure(start())] as const
+        );
         const joining = failure(one.group(group).join({}, { create: true }));
         if (i > 0) await elapse(i);
         await one.close();
-        for (const [call, error] of [...await within(Promise.all(ends), "the calls end"), ["join", await joining] as const]) {
-          const fine = error === undefined || error instanceof ClosedError || error instanceof GroupNotCreatedError;
+        for (
+          const [call, error] of [
+            ...await within(Promise.all(ends), "the calls end"),
+            ["join", await joining] as const,
+          ]
+        ) {
+          const fine = error === undefined || error instanceof ClosedError ||
+            error instanceof GroupNotCreatedError;
           assert.ok(fine, `${call}(): ${error}`);
         }
       }

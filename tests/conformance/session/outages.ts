@@ -25,7 +25,9 @@ export const outages: readonly Case[] = [
         groups: one.groups(),
         release: lease.release(),
       };
-      const ends = Object.entries(calls).map(async ([call, promise]) => [call, await failure(promise)] as const);
+      const ends = Object.entries(calls).map(async ([call, promise]) =>
+        [call, await failure(promise)] as const
+      );
       for (const [call, error] of await within(Promise.all(ends), "every call ends")) {
         // What is asked once the session is known to be lost has an answer without the server.
         const known = error === undefined && (call === "isHeld" || call === "release");
@@ -66,7 +68,10 @@ export const outages: readonly Case[] = [
       const own = await stage.ownServer();
       await own.server.stop();
       const url = own.url.replace("://", "://user:hunter2@");
-      const error = await within(failure(getCoordinator(stage.factory(url), { ttl: 3_000 })), "connecting fails");
+      const error = await within(
+        failure(getCoordinator(stage.factory(url), { ttl: 3_000 })),
+        "connecting fails",
+      );
       assert.ok(error instanceof ConnectionError, String(error));
       assert.equal(error.driver, stage.driver);
       assert.ok(!describe(error).includes("hunter2"), describe(error));
@@ -82,7 +87,10 @@ export const outages: readonly Case[] = [
       assert.equal(good.state, "connected");
       const url = own.url.replace("right-secret", "wrong-secret");
       assert.notEqual(url, own.url);
-      const error = await within(failure(getCoordinator(stage.factory(url), { ttl: 3_000 })), "connecting fails");
+      const error = await within(
+        failure(getCoordinator(stage.factory(url), { ttl: 3_000 })),
+        "connecting fails",
+      );
       assert.ok(error instanceof ConnectionError, String(error));
       assert.doesNotMatch(describe(error), /secret/);
     },

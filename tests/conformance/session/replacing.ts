@@ -46,7 +46,11 @@ export const replacing: readonly Case[] = [
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open({ heartbeat: "manual" })];
       await using _lease = await one.lock(name).acquire();
-      const waits = [two.lock(name).acquire(), two.lock(name).acquire({ mode: "shared" }), two.lock(name).acquire()];
+      const waits = [
+        two.lock(name).acquire(),
+        two.lock(name).acquire({ mode: "shared" }),
+        two.lock(name).acquire(),
+      ];
       for (const error of await within(Promise.all(waits.map(failure)), "the waits end")) {
         assert.ok(error instanceof SessionLostError, String(error));
         assert.equal(error.code, "SESSION_LOST");
@@ -65,9 +69,16 @@ export const replacing: readonly Case[] = [
       line.sever();
       await aborted(lease.signal);
       await stage.eventually(() => one.state === "lost");
-      const errors = [one.lock(name).acquire(), one.groups(), one.group(name).members(), one.election(name).leader()]
+      const errors = [
+        one.lock(name).acquire(),
+        one.groups(),
+        one.group(name).members(),
+        one.election(name).leader(),
+      ]
         .map((call) => within(failure(call), "the call ends"));
-      for (const error of await Promise.all(errors)) assert.ok(error instanceof ConnectionError, String(error));
+      for (const error of await Promise.all(errors)) {
+        assert.ok(error instanceof ConnectionError, String(error));
+      }
       line.heal();
       await stage.eventually(() => one.state === "connected");
       assert.ok(await within(one.lock(name).acquire(), "the lock is taken"));
@@ -92,7 +103,11 @@ export const replacing: readonly Case[] = [
       await stage.eventually(() => states.includes("suspended"));
       await stage.eventually(() => one.state === "connected");
       assert.equal(await within(lease.isHeld(), "the backend answers"), true);
-      assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.session.signal.aborted], [false, false, false]);
+      assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.session.signal.aborted], [
+        false,
+        false,
+        false,
+      ]);
       await held.release();
       assert.ok(await within(waiting, "the wait goes on"));
       assert.equal(await lease.release(), true);
