@@ -168,7 +168,7 @@ return found
 `,
 );
 
-/** More members. Arguments: session, bytes of data to answer at most, members. Answers records until that is reached. */
+/** More members. Arguments: session, bytes to answer at most, members. Answers records until that is reached. */
 export const MORE: Script = new Script(
   COMMON,
   GROUP,

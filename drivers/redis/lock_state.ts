@@ -8,8 +8,9 @@
  * - `:b` hash, the attempts whose hold was broken
  *
  * `token` is the last one given. `flag` is `-` only where nobody waits, reads or watches, so that most locks are taken
- * and given back without looking for those; `q` where somebody may wait or read; `w` where somebody watches. `claim` is 0 once the holder knows of its grant; before, the moment until which it must have asked.
- * Every key is given a day to live, which use renews, so that nothing stays of a lock that nobody uses.
+ * and given back without looking for those; `q` where somebody may wait or read; `w` where somebody watches. `claim` is
+ * 0 once the holder knows of its grant; before, the moment until which it must have asked. Every key is given a day to
+ * live, which use renews, so that nothing stays of a lock that nobody uses.
  */
 
 /** Reading and writing of `:x`. */
