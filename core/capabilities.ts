@@ -1,7 +1,7 @@
 import { SerializationError } from "./errors.ts";
 
 /** Deeper values would overflow the stack of whoever reads them. */
-const DEEPEST = 3000;
+const DEEPEST = 1000;
 
 /**
  * Capabilities as JSON text.

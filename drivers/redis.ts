@@ -75,6 +75,11 @@ export function redis(url: string | URL = "redis://127.0.0.1:6379", options: Red
 
 /** Where to connect, checked as far as can be without connecting. */
 function locate(address: Address, options: RedisOptions, shown: string): Endpoint {
+  if (address.scheme === "rediss") {
+    throw new TypeError(
+      `Cannot use URL ${shown}: this version speaks no TLS; use redis: through a TLS tunnel`,
+    );
+  }
   if (address.scheme !== "redis") {
     throw new TypeError(`Cannot use URL ${shown}: want scheme "redis:", got "${address.scheme}:"`);
   }

@@ -2,12 +2,15 @@ import { GroupNotEmptyError, MemberAlreadyExistError, MemberNotJoinedError } fro
 import type { GroupSnapshot, GroupStore, Joining, Presence } from "../../driver.ts";
 import { watchDirectory } from "./changes.ts";
 import type { Context } from "./context.ts";
-import { removeFile } from "./directory.ts";
+import { listNames, removeFile } from "./directory.ts";
 import { DRIVER, fail } from "./failure.ts";
 import { GroupDir, listGroups } from "./group_dir.ts";
 import { type Member, memberPath, readMember, writeMember } from "./member_file.ts";
 import { FilePresence } from "./presence.ts";
 import { Snapshots } from "./snapshot.ts";
+
+/** So many files of dead members may gather in a group. */
+const REAP_EVERY = 16;
 
 /** The groups as one session sees them. */
 export class FileGroups implements GroupStore {
@@ -47,6 +50,7 @@ export class FileGroups implements GroupStore {
       return dir.enter(() => {
         // The wait for the gate may have outlived the session.
         this.#context.ended.throwIfAborted();
+        this.#reap(dir);
         return this.#join(dir, joining);
       });
     });
@@ -133,6 +137,12 @@ export class FileGroups implements GroupStore {
       }
     }
     this.#presences.clear();
+  }
+
+  /** The dead leave their files: they are looked for whenever that many files more may have come. */
+  #reap(dir: GroupDir): void {
+    const { length } = listNames(dir.members);
+    if (length > 0 && length % REAP_EVERY === 0) new Snapshots(this.#context, dir.members).reap();
   }
 
   #join(dir: GroupDir, { presence, data, replace }: Joining): Presence {

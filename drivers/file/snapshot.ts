@@ -1,7 +1,7 @@
 import * as path from "node:path";
 import type { GroupSnapshot, MemberRecord } from "../../driver.ts";
 import type { Context } from "./context.ts";
-import { listNames } from "./directory.ts";
+import { listNames, removeFile } from "./directory.ts";
 import { isMemberFile, type Member, readMember, signatureOf } from "./member_file.ts";
 
 /** A file as it was last read; without a member it is torn or foreign. */
@@ -37,6 +37,15 @@ export class Snapshots {
     }
     this.#known = known;
     return before && isEqual(before, snapshot) ? before : snapshot;
+  }
+
+  /** Removes the files of members that died with their sessions; call it in the group's gate. */
+  reap(): void {
+    const alive = new Map<string, boolean>();
+    for (const name of listNames(this.#directory)) {
+      const member = isMemberFile(name) ? this.#entry(name)?.member : undefined;
+      if (member && !this.#isAlive(member, alive)) removeFile(path.join(this.#directory, name));
+    }
   }
 
   #entry(name: string): Known | undefined {

@@ -164,3 +164,25 @@ test("torn and foreign files are no members and no groups, and in nobody's way",
   await one.groups.join("team", join1("p"));
   assert.deepEqual([...(await one.groups.members("team")).keys()], ["one"]);
 });
+
+test("the files of dead members do not pile up", async () => {
+  await using world = new World();
+  const one = await world.open("one");
+  await one.groups.create("team");
+  await one.groups.join("team", join1("p"));
+  const folder = join(world.directory, "test", "g", encodeName("team"), "m");
+  const [name = ""] = fs.readdirSync(folder);
+  const member: object = JSON.parse(fs.readFileSync(join(folder, name), "utf8"));
+  for (let i = 0; i < 40; i++) {
+    const id = `dead-${i}`;
+    // As a process that was killed leaves it: the file of its session is gone.
+    const left = { ...member, id, session: String(i).padStart(24, "0"), presence: id };
+    fs.writeFileSync(join(folder, `${encodeName(id)}.json`), JSON.stringify(left));
+    if (i < 32) continue;
+    const next = await world.open(`next-${i}`);
+    await next.groups.join("team", join1(`q-${i}`));
+  }
+  const there = fs.readdirSync(folder).length;
+  assert.ok(there < 32, `${there} files`);
+  assert.equal((await one.groups.members("team")).size, 9);
+});
