@@ -44,9 +44,10 @@ export interface Election {
   /** Is elected now, or not: undefined. */
   tryCampaign(options?: CampaignOptions): Promise<Leadership | undefined>;
   /**
-   * Campaigns, runs `fn` as the leader, and resigns when it has settled; campaigns again after a loss,
-   * of a session during the wait too, and while the backend is away. It is over when `fn` settles as the leader, or when `signal` aborts: then the leadership's signal fires, `fn` is awaited, and the
-   * call rejects with the signal's reason, or with what `fn` threw.
+   * Campaigns, runs `fn` as the leader, and resigns when it has settled; campaigns again after a loss, of a session
+   * during the wait too, and while the backend is away. It is over when `fn` settles as the leader, or when `signal`
+   * aborts: then the leadership's signal fires, `fn` is awaited, and the call rejects with the signal's reason, or with
+   * what `fn` threw.
    */
   lead(fn: (leadership: Leadership) => Promise<void>, options?: CampaignOptions): Promise<void>;
   /** The present leader. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../../driver.ts";
-import { Latch } from "./latch.ts";
+import { Latch } from "../../internal/latch.ts";
 import { subscribe } from "./subscribe.ts";
 
 /** Nobody writes when a process is killed, so watches look for the dead every 100 to 250 ms. */

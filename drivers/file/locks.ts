@@ -5,7 +5,7 @@ import type { Context } from "./context.ts";
 import { fail } from "./failure.ts";
 import { FileGrant } from "./grant.ts";
 import { breakLock, readExclusive, readHolders, readWaiters } from "./holders.ts";
-import { Latch } from "./latch.ts";
+import { Latch } from "../../internal/latch.ts";
 import { LockDir } from "./lock_dir.ts";
 import { type OwnerRecord, toEntry } from "./record.ts";
 import { type Hold, take } from "./take.ts";

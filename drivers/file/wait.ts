@@ -1,7 +1,7 @@
 import type { Attempt } from "../../driver.ts";
 import type { Context } from "./context.ts";
 import { readHeader } from "./header.ts";
-import type { Latch } from "./latch.ts";
+import type { Latch } from "../../internal/latch.ts";
 import type { LockDir } from "./lock_dir.ts";
 import { leaders, type Ticket } from "./queue.ts";
 import { formatRecord } from "./record.ts";

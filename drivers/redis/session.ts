@@ -1,6 +1,6 @@
 import { ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
-import type { Bell } from "./bell.ts";
+import type { Latch } from "../../internal/latch.ts";
 import { type Caller, Connection } from "./connection.ts";
 import type { Contender } from "./contender.ts";
 import { Groups } from "./groups.ts";
@@ -36,7 +36,7 @@ export class RedisSession implements Session {
   /** By presence. */
   readonly members = new Map<string, Member>();
   /** The bells of all watches: rung when the connection is back and when the session ends. */
-  readonly bells = new Set<Bell>();
+  readonly bells = new Set<Latch>();
   readonly connection: Connection;
   /** Set once the session is lost or closed; what all calls reject with from then on. */
   over: SessionLostError | undefined;

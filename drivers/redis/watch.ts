@@ -1,5 +1,5 @@
 import { ConnectionError } from "../../core/errors.ts";
-import { Bell } from "./bell.ts";
+import { Latch } from "../../internal/latch.ts";
 import type { RedisSession } from "./session.ts";
 
 /** What a look saw. */
@@ -21,7 +21,7 @@ export async function* levels<T>(
   look: (rung: boolean) => Promise<Level<T>>,
 ): AsyncGenerator<T, void> {
   if (signal.aborted) return;
-  const bell = new Bell();
+  const bell = new Latch();
   const abort = () => bell.ring();
   const stopListening = session.connection.listen(channel, () => bell.ring());
   session.bells.add(bell);

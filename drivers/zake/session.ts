@@ -12,7 +12,7 @@ import type {
   Session,
   Target,
 } from "../../driver.ts";
-import { Bell } from "../../internal/bell.ts";
+import { Latch } from "../../internal/latch.ts";
 import { groupKey } from "./groups.ts";
 import type { Link } from "./link.ts";
 import { keyOf, type Resident, type World } from "./world.ts";
@@ -152,14 +152,17 @@ export class ZakeSession implements Session, Resident {
 
   /** Subscribes, then reads after every change. */
   async *#watch<T>(key: string, signal: AbortSignal, read: () => T): AsyncIterable<T> {
-    const bell = new Bell();
-    const unsubscribe = this.#world.subscribe(key, () => this.#link.push(() => bell.ring()));
+    const latch = new Latch();
+    const ring = () => latch.ring();
+    const unsubscribe = this.#world.subscribe(key, () => this.#link.push(ring));
+    signal.addEventListener("abort", ring, { once: true });
     try {
       while (!signal.aborted) {
         yield await this.#request(read);
-        await bell.wait(signal);
+        if (!signal.aborted) await latch.wait(this.#world.clock);
       }
     } finally {
+      signal.removeEventListener("abort", ring);
       unsubscribe();
     }
   }
