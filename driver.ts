@@ -39,13 +39,15 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
-/** The options of a coordinator that may stand in a URL's query. */
+/** The options of a coordinator that may stand in a URL's query, and what a driver's own say of it. */
 export interface Defaults {
   memberId?: string;
   namespace?: string;
   ttl?: number;
   margin?: number;
   heartbeat?: "auto" | "manual";
+  /** The longest that one operation may take, in ms. */
+  timeout?: number;
 }
 
 /** A backend as core sees it. */
@@ -71,6 +73,8 @@ export interface OpenOptions {
   readonly timeout: number;
   /** Cancels the opening only. */
   readonly signal: AbortSignal;
+  /** Fires when the coordinator begins to close: it opens no further session. */
+  readonly closing: AbortSignal;
   /** Tells core that the connection went away, or came back, within the life of the session. */
   note(note: "suspended" | "reconnected"): void;
 }
@@ -93,7 +97,11 @@ export interface Session {
    * and presence that it finds gone. Core notes the time before the call. Rejecting means unknown, not lost.
    */
   beat(): Promise<void>;
-  /** Gives everything back and disconnects; idempotent, never rejects; also the way to abandon a lost session. */
+  /**
+   * Gives everything back and disconnects; idempotent, never rejects; also the way to abandon a lost session. Where the
+   * backend would keep that for longer than its holder did, and cannot be reached, it is tried again and again in the
+   * background, until the coordinator closes.
+   */
   close(): Promise<void>;
 }
 
@@ -155,18 +163,28 @@ export interface Entry {
   readonly value: string;
 }
 
+/** Tells once that something is gone. An `AbortSignal` is one; less will do. */
+export interface Loss {
+  /** Whether it has been told. */
+  readonly aborted: boolean;
+  /** Why. */
+  readonly reason: unknown;
+  /** Calls back once, when it is told. */
+  addEventListener(type: "abort", listener: () => void, options: { readonly once: true }): void;
+}
+
 /** A lock held. It belongs to its session and ends with it. */
 export interface Grant {
   readonly token: bigint;
   /** Fires with a `LockLostError` when the driver learns that this grant alone is gone. */
-  readonly lost: AbortSignal;
+  readonly lost: Loss;
   /** Asks the backend whether the lock is still held. */
   check(): Promise<boolean>;
   /** Replaces the value of the attempt; false: the grant was gone. */
   update(value: string): Promise<boolean>;
   /**
    * Gives the lock back, if it is still ours, and hands it to the next. Idempotent: core calls again after a rejection.
-   * @returns false: it was gone.
+   * @returns false: it was gone; `lost` has fired if the reason is known.
    */
   release(): Promise<boolean>;
 }
@@ -228,5 +246,6 @@ export interface MemberRecord {
   readonly data: string;
   /** In ms since 1970: by the backend's clock, or the member's where the backend has none. For people to read. */
   readonly joinedAt: number;
+  /** As `joinedAt`; never before the update that came before it, though a clock was set back. */
   readonly updatedAt: number;
 }

@@ -16,7 +16,7 @@ export interface Facts {
 }
 
 /** The client libraries that drivers use. */
-const CLIENTS = ["ioredis"];
+const CLIENTS = ["ioredis", "node-zookeeper-client", "etcd3", "consul"];
 
 function packageVersion(name: string): string {
   const manifest = new URL(`../node_modules/${name}/package.json`, import.meta.url);

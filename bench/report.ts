@@ -23,7 +23,7 @@ export function judge(
 ): Row {
   const ratio = floor && ours.p50 / floor.p50;
   const most = what === "hand-over" ? bars.handoffRatio : bars.uncontendedRatio;
-  const mostMs = what === "hand-over" ? bars.handoff : undefined;
+  const mostMs = what === "hand-over" ? bars.handoff : bars.uncontended;
   const checks = [
     ...(most === undefined || ratio === undefined
       ? []

@@ -17,6 +17,9 @@ export interface Amount {
   readonly perBlock: number;
 }
 
+/** In ms. */
+const WARM_UP = 500;
+
 /** Times a function as a whole. */
 export function timed(fn: () => Promise<unknown>): Subject {
   return {
@@ -40,19 +43,20 @@ export function summarize(values: readonly number[]): Summary {
 
 /**
  * Measures several subjects in one run, a block of each in turn, so that whatever slows the machine down slows all of
- * them. The first block of each only warms up.
+ * them. Before, each warms up: for a block, and for as long as a compiler may need for what is done so often.
  */
 export async function measure(
   subjects: readonly Subject[],
   { blocks, perBlock }: Amount,
 ): Promise<Summary[]> {
   const values = subjects.map((): number[] => []);
-  for (let block = 0; block <= blocks; block++) {
+  for (const subject of subjects) {
+    const until = performance.now() + WARM_UP;
+    for (let i = 0; i < perBlock || performance.now() < until; i++) await subject.once();
+  }
+  for (let block = 0; block < blocks; block++) {
     for (const [index, subject] of subjects.entries()) {
-      for (let i = 0; i < perBlock; i++) {
-        const took = await subject.once();
-        if (block > 0) values[index]?.push(took);
-      }
+      for (let i = 0; i < perBlock; i++) values[index]?.push(await subject.once());
     }
   }
   return values.map(summarize);

@@ -1,17 +1,18 @@
 import type { Clock } from "../driver.ts";
 
 /** Settles as `promise` does, or rejects with the signal's reason when that aborts first. */
-export async function either<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-    promise.catch(() => {}); // Nobody may be left to hear of it.
-  }
+export function either<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+    const settle = <V>(settled: (value: V) => void) => (value: V) => {
+      signal.removeEventListener("abort", abort);
+      settled(value);
+    };
+    // After an abort nobody is left to hear of it.
+    promise.then(settle(resolve), settle(reject));
+  });
 }
 
 /** Waits for a promise to settle, either way, but no longer than `ms`. */

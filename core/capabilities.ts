@@ -7,9 +7,9 @@ const DEEPEST = 1000;
  * Capabilities as JSON text.
  * @throws {SerializationError} when what comes back would differ from what was given
  */
-export function encode(value: unknown): string {
+export function encode(value: unknown, driver: string): string {
   const flaw = findFlaw(value, "capabilities", new Set());
-  if (flaw !== undefined) throw new SerializationError(`Cannot store capabilities: ${flaw}`);
+  if (flaw !== undefined) throw new SerializationError(`Cannot store capabilities: ${flaw}`, { driver });
   return JSON.stringify(value);
 }
 
@@ -17,11 +17,12 @@ export function encode(value: unknown): string {
  * Capabilities from JSON text.
  * @throws {SerializationError} when somebody stored something else
  */
-export function decode(text: string, member: string): unknown {
+export function decode(text: string, { member, driver }: { member: string; driver: string }): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new SerializationError(`Cannot read capabilities of member "${member}": they are not JSON`, {
+      driver,
       cause,
     });
   }

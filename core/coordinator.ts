@@ -85,13 +85,17 @@ class OpenCoordinator implements Coordinator, GroupHost {
     return await (await this.tenure()).beat();
   }
 
-  async close(options: { grace?: number } = {}): Promise<void> {
-    const grace = checkDuration("grace", options.grace ?? 0);
+  async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
+    checkDuration("grace", grace);
     await (this.#closed ??= this.#close(grace));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  get present(): Tenure | undefined {
+    return this.#sessions.present;
   }
 
   tenure(): Promise<Tenure> {

@@ -112,7 +112,9 @@ class WonLeadership extends HeldLease implements Leadership {
     if (this.lost) throw this.lost;
     if (!await this.isHeld() || !await this.hold.grant.update(value)) {
       throw this.lost ??
-        new LockLostError(`Cannot proclaim a value in "${this.name}": the leadership is over`);
+        new LockLostError(`Cannot proclaim a value in "${this.name}": the leadership is over`, {
+          driver: this.hold.tenure.driver,
+        });
     }
   }
 }

@@ -1,3 +1,5 @@
+import { oneByOne } from "./one_by_one.ts";
+
 /** Tells any number of readers what happens; each keeps at most the latest few that it has not read. */
 export class Feed<T> {
   readonly #keep: number;
@@ -32,7 +34,7 @@ export class Feed<T> {
       reader.items.length = 0;
       return { done: true, value: undefined };
     };
-    const next = async (): Promise<IteratorResult<T>> => {
+    const next = oneByOne(async (): Promise<IteratorResult<T>> => {
       while (reader.items.length === 0) {
         if (this.#closed || !this.#readers.has(reader)) return end();
         const woken = Promise.withResolvers<void>();
@@ -41,7 +43,7 @@ export class Feed<T> {
       }
       // Not empty, as the loop has just seen; undefined may be an item.
       return { done: false, value: reader.items.shift() as T };
-    };
+    });
     const stop = () => {
       const result = end();
       reader.wake();

@@ -2,13 +2,7 @@ import type { Grant, Kind, Mode, Target } from "../driver.ts";
 import type { CoordError } from "./errors.ts";
 import { Hold } from "./hold.ts";
 import type { Tenure } from "./tenure.ts";
-
-/** One who wants the lock. */
-export interface Entrant {
-  readonly mode: Mode;
-  readonly wait: boolean;
-  readonly value: string;
-}
+import { type Entrant, Turn } from "./turn.ts";
 
 /** A place in the line: `hold` rejects or resolves once; `leave` gives it up. */
 export interface Place {
@@ -45,32 +39,14 @@ export class GateKeeper {
     return gate.enter(entrant);
   }
 
+  /** Whether a token is that of a hold of ours. */
+  holds({ kind, name }: Target, token: bigint | undefined): boolean {
+    return this.#gates.get(`${kind}:${name}`)?.holds(token) ?? false;
+  }
+
   /** Rejects all who wait. */
   turnAway(reason: CoordError): void {
     for (const gate of this.#gates.values()) gate.turnAway(reason);
-  }
-}
-
-/** One attempt at the backend, and the callers whose wish it fulfils: one if exclusive, any number if shared. */
-class Turn {
-  readonly mode: Mode;
-  readonly wait: boolean;
-  readonly value: string;
-  readonly abort = new AbortController();
-  readonly settled = Promise.withResolvers<Hold | undefined>();
-  /** Resolves once the attempt has left the backend or was granted. */
-  readonly done = Promise.withResolvers<void>();
-  callers = 0;
-  /** Shared callers may still join. */
-  open: boolean;
-  hold: Hold | undefined;
-
-  constructor(entrant: Entrant) {
-    this.mode = entrant.mode;
-    this.wait = entrant.wait;
-    this.value = entrant.value;
-    this.open = entrant.mode === "shared" && entrant.wait;
-    this.settled.promise.catch(() => {}); // Callers that left are not there to hear it.
   }
 }
 
@@ -135,6 +111,10 @@ class Gate {
     };
   }
 
+  holds(token: bigint | undefined): boolean {
+    return [...this.#holds].some((hold) => hold.grant.token === token);
+  }
+
   turnAway(reason: CoordError): void {
     for (const turn of [...this.#queue]) this.#drop(turn, reason);
   }
@@ -167,7 +147,7 @@ class Gate {
     if (turn.hold) return void await turn.hold.leave();
     if (turn.callers > 0) return;
     this.#drop(turn, reason);
-    await turn.done.promise;
+    if (turn === this.#running) await (turn.done ??= Promise.withResolvers()).promise;
   }
 
   /** Nobody wants this turn any more. */
@@ -178,7 +158,6 @@ class Gate {
     if (turn === this.#running) return;
     const at = this.#queue.indexOf(turn);
     if (at >= 0) this.#queue.splice(at, 1);
-    turn.done.resolve();
     this.#rest();
   }
 
@@ -192,7 +171,7 @@ class Gate {
   async #run(turn: Turn): Promise<void> {
     try {
       const grant = await this.#tenure.session.locks.acquire({
-        id: crypto.randomUUID(),
+        id: this.#tenure.attemptId(),
         kind: this.#kind,
         name: this.#name,
         mode: turn.mode,
@@ -207,7 +186,7 @@ class Gate {
     }
     this.#queue.splice(this.#queue.indexOf(turn), 1);
     this.#running = undefined;
-    turn.done.resolve();
+    turn.done?.resolve();
     this.#pump();
     this.#rest();
   }

@@ -12,6 +12,7 @@ import {
 import { GroupView, toMember } from "./group_view.ts";
 import type { Host } from "./host.ts";
 import { JoinedMembership } from "./membership.ts";
+import { checkName } from "./names.ts";
 import { partition } from "./partitioner.ts";
 import type { Tenure } from "./tenure.ts";
 import { LevelWatch, type Read } from "./watch.ts";
@@ -48,8 +49,12 @@ export class NamedGroup<C> implements Group<C> {
   async join(capabilities?: C, options: JoinOptions = {}): Promise<Membership<C>> {
     const { signal } = options;
     signal?.throwIfAborted();
-    const data = encode(capabilities === undefined ? {} : capabilities);
-    const joining = this.#call((tenure) => this.#join(tenure, data, options));
+    const data = encode(capabilities === undefined ? {} : capabilities, this.#host.driver);
+    const joining = this.#call(async (tenure) => {
+      const membership = await this.#join(tenure, data, options);
+      if (signal?.aborted) await membership.undo();
+      return membership;
+    });
     if (!signal) return await joining;
     try {
       return await either(joining, signal);
@@ -69,40 +74,46 @@ export class NamedGroup<C> implements Group<C> {
   }
 
   async update(capabilities: C): Promise<void> {
-    const data = encode(capabilities);
+    const data = encode(capabilities, this.#host.driver);
     await this.#call((tenure) => tenure.session.groups.update(this.id, this.#host.memberId, data));
   }
 
   async members(): Promise<Map<string, Member<C>>> {
     const snapshot = await this.#call((tenure) => tenure.session.groups.members(this.id));
-    return new Map([...snapshot].map(([id, record]) => [id, toMember<C>(id, record)]));
+    const { driver } = this.#host;
+    return new Map([...snapshot].map(([id, record]) => [id, toMember<C>(id, record, driver)]));
   }
 
   async member(id: string): Promise<Member<C>> {
+    checkName("member id", id);
+    const { driver } = this.#host;
     const record = (await this.#call((tenure) => tenure.session.groups.members(this.id))).get(id);
-    if (record) return toMember<C>(id, record);
+    if (record) return toMember<C>(id, record, driver);
     throw new MemberNotJoinedError(`Cannot find member "${id}" in group "${this.id}": it has not joined`, {
-      driver: this.#host.driver,
+      driver,
     });
   }
 
   async watch(options: { signal?: AbortSignal } = {}): Promise<GroupWatch<C>> {
+    const { signal } = options;
+    signal?.throwIfAborted();
     const view = new GroupView<C>();
     // The calls made before this one come first.
-    await this.#host.inOrder(this.id, () => Promise.resolve());
+    const turn = this.#host.inOrder(this.id, () => Promise.resolve());
+    await (signal ? either(turn, signal) : turn);
     const read = readOn(this.id);
-    const watch = await LevelWatch.open(this.#host, view, read, options.signal);
+    const watch = await LevelWatch.open(this.#host, view, read, signal);
     return new WatchedGroup(view, watch);
   }
 
   async partition(options: PartitionOptions<C> = {}): Promise<Partitioner> {
-    return await partition(this, this.#host.memberId, options);
+    return await partition(this, this.#host, options);
   }
 
   async #join(tenure: Tenure, data: string, options: JoinOptions): Promise<JoinedMembership<C>> {
     options.signal?.throwIfAborted();
     const own = this.#own();
-    if (own && !options.replace) {
+    if (own && !options.replace && await own.isPresent()) {
       throw new MemberAlreadyExistError(
         `Cannot join group "${this.id}": "${this.#host.memberId}" is a member already`,
         {
@@ -118,7 +129,7 @@ export class NamedGroup<C> implements Group<C> {
       try {
         const joined = await groups.join(this.id, joining);
         const membership = new JoinedMembership<C>(this.#host, tenure, this.id, presence, joined);
-        own?.lose(new MemberNotJoinedError(`Cannot stay in group "${this.id}": the member was replaced`));
+        own?.lose(own.gone());
         this.#host.memberships.set(this.id, membership);
         return membership;
       } catch (error) {

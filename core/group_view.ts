@@ -1,7 +1,6 @@
 import type { GroupSnapshot, MemberRecord } from "../driver.ts";
 import type { GroupEvent, Member } from "./api/group.ts";
 import { decode } from "./capabilities.ts";
-import { SerializationError } from "./errors.ts";
 import type { View } from "./watch.ts";
 
 /** One step from what was seen towards the latest snapshot. */
@@ -71,16 +70,16 @@ export class GroupView<C> implements View<GroupSnapshot | undefined, GroupEvent<
 }
 
 /** @throws {SerializationError} when the stored capabilities are no JSON */
-export function toMember<C>(id: string, record: MemberRecord): Member<C> {
-  return build(id, record, decode(record.data, id) as C); // The caller's type says what members of this group store.
+export function toMember<C>(id: string, record: MemberRecord, driver: string): Member<C> {
+  // The caller's type says what members of this group store.
+  return build(id, record, decode(record.data, { member: id, driver }) as C);
 }
 
 /** A watch never throws: what is no JSON is shown as the text that it is. */
 function toWatched<C>(id: string, record: MemberRecord): Member<C> {
   try {
-    return toMember(id, record);
-  } catch (error) {
-    if (!(error instanceof SerializationError)) throw error;
+    return build(id, record, JSON.parse(record.data) as C); // As in toMember().
+  } catch {
     return build(id, record, record.data as C); // Foreign data has no better type.
   }
 }

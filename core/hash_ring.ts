@@ -33,12 +33,11 @@ export class HashRing {
   /**
    * Makes a ring.
    * @param nodes names, each of weight 1
-   * @throws {RangeError} when `partitions` is not a whole number from 1
+   * @throws {RangeError} when `partitions` is not a whole number from 1, or `hash` is not known
    */
   constructor(nodes: Iterable<string> = [], options: HashRingOptions = {}) {
     this.#partitions = whole("partitions", options.partitions ?? DEFAULT_PARTITIONS);
-    this.#hash = options.hash ?? "md5";
-    createHash(this.#hash); // An unknown hash is an error here, not at the first key.
+    this.#hash = known(options.hash ?? "md5");
     for (const node of new Set(nodes)) this.#place(node, 1);
   }
 
@@ -125,4 +124,14 @@ function whole(what: string, value: number): number {
     throw new RangeError(`Cannot use ${what} ${value}: want a whole number from 1`);
   }
   return value;
+}
+
+/** An unknown hash is an error here, not at the first key. */
+function known(hash: string): string {
+  try {
+    createHash(hash);
+    return hash;
+  } catch (cause) {
+    throw new RangeError(`Cannot use hash "${hash}": node:crypto has none of that name`, { cause });
+  }
 }

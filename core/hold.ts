@@ -56,20 +56,23 @@ export class Hold {
   }
 
   /** One of those who claimed the hold ends; the last one gives the lock back. */
-  async leave(user?: HoldUser): Promise<boolean> {
+  leave(user?: HoldUser): Promise<boolean> {
     if (user) this.#users.delete(user);
     this.#claims--;
-    if (this.#claims > 0) return this.live;
-    return await this.#giveBack();
+    return this.#claims > 0 ? Promise.resolve(this.live) : this.#giveBack(user);
   }
 
   /** Gives the lock back; goes on in the background when the outcome is unknown. */
-  async #giveBack(): Promise<boolean> {
+  async #giveBack(last: HoldUser | undefined): Promise<boolean> {
     if (!this.live) return false;
     this.#over = true;
     try {
       const released = await this.grant.release();
       this.#end();
+      // It had been taken away, and nobody had told.
+      if (!released && this.tenure.check()) {
+        last?.lose(toLockLost(this.grant.lost.reason, this.tenure.driver));
+      }
       return released;
     } catch (error) {
       // The deadline of the session bounds this: where it ends, the backend has given the lock back.

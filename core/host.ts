@@ -19,6 +19,8 @@ export interface Host {
   readonly timeout: number;
   /** Fires with a `ClosedError` when closing begins. */
   readonly closing: AbortSignal;
+  /** The present session, if there is one that lives. */
+  readonly present: Tenure | undefined;
   /**
    * The present session; waits for a new one within `timeout`.
    * @throws {ClosedError | ConnectionError}

@@ -10,10 +10,13 @@ export class HeldLease implements Lease, HoldUser, Owned {
   readonly mode: Mode;
   readonly token: bigint;
   protected readonly hold: Hold;
-  readonly #controller = new AbortController();
+  /** Made when somebody looks: most leases come and go within a moment. */
+  #controller: AbortController | undefined;
   readonly #forget: () => void;
   #released = false;
   #lost: CoordError | undefined;
+  /** With what the signal fired, or would have. */
+  #fired: { readonly reason: unknown } | undefined;
 
   constructor(host: Host, name: string, hold: Hold) {
     this.name = name;
@@ -26,6 +29,10 @@ export class HeldLease implements Lease, HoldUser, Owned {
 
   get signal(): AbortSignal {
     this.hold.tenure.check();
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#fired) this.#controller.abort(this.#fired.reason);
+    }
     return this.#controller.signal;
   }
 
@@ -48,8 +55,11 @@ export class HeldLease implements Lease, HoldUser, Owned {
   async release(): Promise<boolean> {
     if (this.#released || this.lost) return false;
     this.#released = true;
-    this.#forget();
-    return await this.hold.leave(this);
+    try {
+      return await this.hold.leave(this);
+    } finally {
+      this.#forget(); // Only now: who closes the coordinator waits for an answer that is on its way.
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -60,35 +70,43 @@ export class HeldLease implements Lease, HoldUser, Owned {
     }
   }
 
-  /** The backend or the clocks say that the hold is over. */
+  /** The backend or the clocks say that the hold is over, or was already when it was to be given back. */
   lose(reason: CoordError): void {
-    if (this.#released || this.#lost) return;
+    if (this.#lost) return;
     this.#lost = reason;
     this.#forget();
-    this.#controller.abort(reason);
+    this.#fire(reason);
   }
 
   /** Fires the signal, while the lock is still to be given back. */
   retire(reason: unknown): void {
-    if (!this.#released) this.#controller.abort(reason);
+    if (!this.#released) this.#fire(reason);
+  }
+
+  #fire(reason: unknown): void {
+    this.#fired ??= { reason };
+    this.#controller?.abort(this.#fired.reason);
   }
 }
 
 /** Runs `fn` under a lease that was just taken, and gives it back. */
 export async function runUnder<T>(lease: HeldLease, fn: () => Promise<T> | T): Promise<T> {
+  let result: T;
   try {
-    const result = await fn();
-    if (lease.lost) throw lease.lost;
-    return result;
+    result = await fn();
   } catch (error) {
-    const lost = lease.lost;
-    if (!lost || lost === error) throw error;
-    const Loss = lost instanceof LockBrokenError ? LockBrokenError : LockLostError;
-    throw new Loss(lost.message, {
-      ...(lost.driver === undefined ? {} : { driver: lost.driver }),
-      cause: error,
-    });
-  } finally {
     await lease[Symbol.asyncDispose]();
+    throw lossOf(lease, error) ?? error;
   }
+  // The lock may have been broken without a word: the one that says so is then the release.
+  await lease[Symbol.asyncDispose]();
+  if (lease.lost) throw lease.lost;
+  return result;
+}
+
+/** The loss of a lease, caused by what `fn` failed with. */
+function lossOf({ lost }: HeldLease, cause: unknown): CoordError | undefined {
+  if (!lost || lost === cause) return undefined;
+  const Loss = lost instanceof LockBrokenError ? LockBrokenError : LockLostError;
+  return new Loss(lost.message, { ...(lost.driver === undefined ? {} : { driver: lost.driver }), cause });
 }

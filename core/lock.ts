@@ -18,12 +18,12 @@ export class NamedLock implements Lock {
     this.#target = { kind: "lock", name };
   }
 
-  async acquire(options: AcquireOptions = {}): Promise<Lease> {
-    return await this.#acquire(options);
+  acquire(options: AcquireOptions = {}): Promise<Lease> {
+    return this.#acquire(options);
   }
 
-  async tryAcquire(options: TryOptions = {}): Promise<Lease | undefined> {
-    return await this.#try(options);
+  tryAcquire(options: TryOptions = {}): Promise<Lease | undefined> {
+    return this.#try(options);
   }
 
   async use<T>(fn: (lease: Lease) => Promise<T> | T, options: AcquireOptions = {}): Promise<T> {

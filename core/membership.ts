@@ -1,7 +1,7 @@
 import type { Presence } from "../driver.ts";
 import type { Membership } from "./api/group.ts";
 import { encode } from "./capabilities.ts";
-import { type CoordError, GroupNotCreatedError, MemberNotJoinedError } from "./errors.ts";
+import { type CoordError, GroupNotCreatedError, MemberNotJoinedError, SessionLostError } from "./errors.ts";
 import type { GroupHost } from "./group.ts";
 import type { Owned } from "./host.ts";
 import { untilConfirmed } from "./retry.ts";
@@ -26,7 +26,7 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     this.group = group;
     this.#presence = id;
     this.#forget = host.adopt(this);
-    const lost = () => this.lose(this.#reasonOf(presence));
+    const lost = () => this.lose(this.gone(presence.lost.reason));
     presence.lost.addEventListener("abort", lost, { once: true });
     if (presence.lost.aborted) lost();
     else this.#disown = tenure.own((reason) => this.lose(reason));
@@ -43,35 +43,49 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
   }
 
   async update(capabilities: C): Promise<void> {
-    const data = encode(capabilities);
+    const data = encode(capabilities, this.#host.driver);
     await this.#host.inOrder(this.group, async () => {
       if (!this.live) throw this.#notJoined();
-      await this.tenure.run(({ groups }) =>
-        groups.update(this.group, this.#host.memberId, data, this.#presence)
-      );
-    });
-  }
-
-  async leave(): Promise<boolean> {
-    return await this.#host.inOrder(this.group, async () => {
-      if (!this.live || this.#leaving) return false;
-      this.#leaving = true;
       try {
-        return await this.#remove();
+        await this.tenure.run(({ groups }) =>
+          groups.update(this.group, this.#host.memberId, data, this.#presence)
+        );
       } catch (error) {
-        void untilConfirmed(this.tenure, () => this.#remove());
-        throw error;
-      } finally {
-        this.#end();
+        if (!saysGone(error)) throw error;
+        this.lose(this.gone(error));
+        throw this.#notJoined();
       }
     });
   }
 
+  async leave(): Promise<boolean> {
+    return await this.#host.inOrder(this.group, () => this.#leave());
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    // A failure of the backend must not hide the body's result; the removal is retried.
+    await this.leave().catch(() => {});
+  }
+
+  /** Leaves as part of the join that nobody wants any more, before the calls that were made after it. */
+  async undo(): Promise<void> {
+    // As in disposal.
+    await this.#leave().catch(() => {});
+  }
+
+  async #leave(): Promise<boolean> {
+    if (!this.live || this.#leaving) return false;
+    this.#leaving = true;
     try {
-      await this.leave();
-    } catch {
-      // A failure of the backend must not hide the body's result; the removal is retried.
+      const left = await this.#remove();
+      // It was taken away, and nobody had told.
+      if (!left && this.tenure.check()) this.#controller.abort(this.gone());
+      return left;
+    } catch (error) {
+      void untilConfirmed(this.tenure, () => this.#remove());
+      throw error;
+    } finally {
+      this.#end();
     }
   }
 
@@ -81,9 +95,33 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     try {
       await remove();
       this.#end();
-    } finally {
+    } catch (error) {
       this.#leaving = false;
+      if (saysGone(error)) this.lose(this.gone(error));
+      throw error;
     }
+  }
+
+  /** Asks the backend whether it is the present one: it may have been replaced or evicted without a word. */
+  async isPresent(): Promise<boolean> {
+    const { groups } = this.tenure.session;
+    const members = await groups.members(this.group).catch((error) => {
+      if (!saysGone(error)) throw error;
+    });
+    const present = members?.get(this.#host.memberId)?.presence === this.#presence;
+    if (!present) this.lose(this.gone());
+    return present;
+  }
+
+  /** Why the signal fires when the member was replaced or evicted. */
+  gone(cause?: unknown): MemberNotJoinedError {
+    return new MemberNotJoinedError(
+      `Cannot stay in group "${this.group}": the member was replaced or evicted`,
+      {
+        driver: this.#host.driver,
+        cause,
+      },
+    );
   }
 
   /** The backend, the clocks or a successor say that the membership is over. */
@@ -102,7 +140,8 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
       await this.tenure.session.groups.remove(this.group, this.#host.memberId, this.#presence);
       return true;
     } catch (error) {
-      if (error instanceof MemberNotJoinedError || error instanceof GroupNotCreatedError) return false;
+      // What ends with its session is given back by it.
+      if (saysGone(error) || error instanceof SessionLostError) return false;
       throw error;
     }
   }
@@ -113,17 +152,6 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     this.#forget();
   }
 
-  #reasonOf(presence: Presence): CoordError {
-    const cause: unknown = presence.lost.reason;
-    return new MemberNotJoinedError(
-      `Cannot stay in group "${this.group}": the member was replaced or evicted`,
-      {
-        driver: this.#host.driver,
-        cause,
-      },
-    );
-  }
-
   #notJoined(): MemberNotJoinedError {
     return new MemberNotJoinedError(
       `Cannot update the member of group "${this.group}": the membership is over`,
@@ -132,4 +160,9 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
       },
     );
   }
+}
+
+/** Whether the backend says that the member is not there. */
+function saysGone(error: unknown): boolean {
+  return error instanceof MemberNotJoinedError || error instanceof GroupNotCreatedError;
 }

@@ -18,7 +18,7 @@ const KNOWN: Record<keyof CoordinatorOptions, true> = {
 
 const DEFAULT_TTL = 30_000;
 
-/** The longest that one operation may take, in ms, however long the ttl. */
+/** The longest that one operation may take, in ms, however long the ttl, unless the driver's options say otherwise. */
 const LONGEST_OPERATION = 10_000;
 
 /** A coordinator's options, checked and complete. */
@@ -42,27 +42,38 @@ export function settle(opener: Opener, options: CoordinatorOptions): Settings {
     if (!Object.hasOwn(KNOWN, name)) throw unknownOption("getCoordinator", name, Object.keys(KNOWN));
   }
   const { defaults } = opener;
-  const ttl = checkDuration("ttl", options.ttl ?? defaults.ttl ?? DEFAULT_TTL, 1);
-  const margin = options.margin ?? defaults.margin;
+  const {
+    memberId = defaults.memberId ?? crypto.randomUUID(),
+    namespace = defaults.namespace ?? "tooz",
+    ttl = defaults.ttl ?? DEFAULT_TTL,
+    margin = defaults.margin,
+    heartbeat = defaults.heartbeat ?? "auto",
+  } = options;
+  checkDuration("ttl", ttl, 1);
   if (margin !== undefined && checkDuration("margin", margin) >= ttl) {
     throw new RangeError(`Cannot use margin ${margin}: want less than the ttl of ${ttl} ms`);
   }
-  const heartbeat = options.heartbeat ?? defaults.heartbeat ?? "auto";
   if (heartbeat !== "auto" && heartbeat !== "manual") {
     throw new TypeError(`Cannot use heartbeat ${JSON.stringify(heartbeat)}: want "auto" or "manual"`);
   }
   return {
-    memberId: checkName("member id", options.memberId ?? defaults.memberId ?? crypto.randomUUID()),
-    namespace: checkName("namespace", options.namespace ?? defaults.namespace ?? "tooz"),
+    memberId: checkName("member id", memberId),
+    namespace: checkName("namespace", namespace),
     ttl,
     margin,
     heartbeat,
-    timeout: Math.min(ttl / 3, LONGEST_OPERATION),
+    timeout: Math.min(ttl / 3, checkDuration("timeout", defaults.timeout ?? LONGEST_OPERATION, 1)),
   };
 }
 
-/** @throws {DriverChosenPoorlyError} when the backend lacks one of the characteristics */
+/**
+ * @throws {DriverChosenPoorlyError} when the backend lacks one of the characteristics
+ * @throws {TypeError} when they are no list
+ */
 export function demand(opener: Opener, wanted: Iterable<Characteristic> = []): void {
+  if (typeof wanted === "string" || typeof wanted?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`Cannot use characteristics ${JSON.stringify(wanted)}: want a list such as ["FAIR"]`);
+  }
   const missing = [...wanted].filter((characteristic) => !opener.characteristics.has(characteristic));
   if (missing.length === 0) return;
   throw new DriverChosenPoorlyError(`Cannot use driver "${opener.driver}": it lacks ${missing.join(", ")}`, {

@@ -1,12 +1,14 @@
 import type { Group, GroupWatch, Member, Membership } from "./api/group.ts";
 import type { Partitioner, PartitionOptions, PlacementOptions } from "./api/partition.ts";
+import { encode } from "./capabilities.ts";
 import { Feed } from "./feed.ts";
 import { HashRing } from "./hash_ring.ts";
+import type { Host } from "./host.ts";
 
 /** Joins the group with a weight, and keeps a ring of its members. */
 export async function partition<C>(
   group: Group<C>,
-  memberId: string,
+  host: Pick<Host, "memberId" | "driver">,
   options: PartitionOptions<C>,
 ): Promise<Partitioner> {
   const { weight = 1, partitions, capabilities = {}, signal } = options;
@@ -18,13 +20,19 @@ export async function partition<C>(
       "Cannot use capabilities of a partitioned group: want an object, which the weight goes into",
     );
   }
+  encode(capabilities, host.driver); // Whatever join() would refuse is lost on the way into a new object.
+  if (Object.hasOwn(capabilities, "weight")) {
+    throw new TypeError(
+      'Cannot use capabilities of a partitioned group: "weight" in them is for option "weight"',
+    );
+  }
   const ring = new HashRing([], partitions === undefined ? {} : { partitions });
   // The members of a partitioned group carry their weight in their capabilities, as in OpenStack tooz.
   const data = { ...capabilities, weight } as C;
   const membership = await group.join(data, { create: true, ...(signal ? { signal } : {}) });
   try {
     const watch = await group.watch();
-    if (!signal?.aborted) return new RingPartitioner(memberId, membership, watch, ring);
+    if (!signal?.aborted) return new RingPartitioner(host.memberId, membership, watch, ring);
     await watch[Symbol.asyncDispose]();
     throw signal.reason;
   } catch (error) {

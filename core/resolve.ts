@@ -4,10 +4,24 @@ import { UnknownDriverError } from "./errors.ts";
 
 /** Our drivers by the schemes of their URLs. */
 const DRIVERS: ReadonlyMap<string, string> = new Map([
+  ["consul", "consul"],
+  ["consul+https", "consul"],
+  ["etcd", "etcd"],
+  ["etcd3", "etcd"],
+  ["etcd3+http", "etcd"],
+  ["etcd3+https", "etcd"],
   ["file", "file"],
+  ["ipc", "ipc"],
+  ["kazoo", "zookeeper"],
+  ["mariadb", "mysql"],
+  ["memcached", "memcached"],
+  ["mysql", "mysql"],
+  ["postgres", "postgresql"],
+  ["postgresql", "postgresql"],
   ["redis", "redis"],
   ["rediss", "redis"],
   ["zake", "zake"],
+  ["zookeeper", "zookeeper"],
 ]);
 
 /**
@@ -47,6 +61,7 @@ async function load(scheme: string, url: string | URL): Promise<DriverFactory> {
   // A literal specifier would make every user download every driver's packages; from source and JSR the modules end in
   // .ts, in JSR's npm build in .js.
   const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+  const key = /^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme);
   const specifier = new URL(`../drivers/${name}${extension}`, import.meta.url).href;
   try {
     const module: Record<string, DriverFactory | undefined> = await import(specifier);
@@ -56,7 +71,7 @@ async function load(scheme: string, url: string | URL): Promise<DriverFactory> {
   } catch (cause) {
     throw new UnknownDriverError(
       `Cannot load driver "${name}" for URL ${redact(url)}: import it yourself, with ` +
-        `\`import { ${name} } from "@tooz/coord/${name}"\` and \`getCoordinator(url, { drivers: { ${scheme}: ${name} } })\``,
+        `\`import { ${name} } from "@tooz/coord/${name}"\` and \`getCoordinator(url, { drivers: { ${key}: ${name} } })\``,
       { driver: name, cause },
     );
   }

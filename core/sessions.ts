@@ -59,7 +59,17 @@ export class Sessions {
 
   /** Opens the first session; rejects if that fails. */
   async open(signal: AbortSignal | undefined): Promise<void> {
-    await this.#open(signal ? AbortSignal.any([signal, this.closing]) : this.closing);
+    try {
+      await this.#open(signal ? AbortSignal.any([signal, this.closing]) : this.closing);
+    } catch (error) {
+      this.#closing.abort(error);
+      throw error;
+    }
+  }
+
+  /** The present session, if there is one that lives and closing has not begun. */
+  get present(): Tenure | undefined {
+    return !this.closing.aborted && this.#tenure?.check() ? this.#tenure : undefined;
   }
 
   /**
@@ -107,6 +117,7 @@ export class Sessions {
       ...settings,
       incarnation: this.#incarnation,
       signal,
+      closing: this.closing,
       note: (note) => {
         if (mine.tenure === undefined || mine.tenure !== this.#tenure || mine.tenure.signal.aborted) return;
         this.#become(note === "suspended" ? "suspended" : "connected");

@@ -1,9 +1,10 @@
 import type { Entry, Target } from "../driver.ts";
 import { bounded, either } from "./abort.ts";
 import { AcquireTimeoutError, ConnectionError } from "./errors.ts";
-import type { Entrant, Place } from "./gate.ts";
+import type { Place } from "./gate.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
+import type { Entrant } from "./turn.ts";
 
 /** How long a caller who gives up waits, in ms, for the backend to forget the attempt; then that goes on behind. */
 const PATIENCE = 500;
@@ -16,15 +17,26 @@ export interface Patience {
 }
 
 /** Takes a lock of either kind; undefined only if `entrant.wait` is false and it is busy. */
-export async function take(
+export function take(
   host: Host,
   target: Target,
   entrant: Entrant,
   patience: Patience,
 ): Promise<Hold | undefined> {
-  if (patience.signal === undefined && patience.timeout === undefined) {
-    return await (await host.tenure()).gates.enter(target, entrant).hold;
+  if (patience.signal !== undefined || patience.timeout !== undefined) {
+    return takeSoon(host, target, entrant, patience);
   }
+  const { present } = host;
+  if (present) return present.gates.enter(target, entrant).hold;
+  return host.tenure().then(({ gates }) => gates.enter(target, entrant).hold);
+}
+
+async function takeSoon(
+  host: Host,
+  target: Target,
+  entrant: Entrant,
+  patience: Patience,
+): Promise<Hold | undefined> {
   patience.signal?.throwIfAborted();
   const giveUp = new AbortController();
   const abort = () => giveUp.abort(patience.signal?.reason);
@@ -53,7 +65,10 @@ export async function take(
   }
 }
 
-/** Says who holds what was not granted in time, or that nobody can know. */
+/**
+ * Says who holds what was not granted in time, or that nobody can know.
+ * @throws {ClosedError} when the coordinator is closed meanwhile
+ */
 export async function explain(
   host: Host,
   target: Target,
@@ -65,8 +80,11 @@ export async function explain(
     }
     const tenure = await host.tenure();
     const entries = await tenure.session.locks.entries(target);
-    return new AcquireTimeoutError(`${late.message}: ${describe(entries, host)}`, { driver: host.driver });
+    const isOurs = ({ memberId, token }: Entry) =>
+      memberId === host.memberId && tenure.gates.holds(target, token);
+    return new AcquireTimeoutError(`${late.message}: ${describe(entries, isOurs)}`, { driver: host.driver });
   } catch (cause) {
+    if (host.closing.aborted) throw host.closing.reason;
     return new ConnectionError(`${late.message}: the backend cannot be reached`, {
       driver: host.driver,
       cause,
@@ -74,11 +92,12 @@ export async function explain(
   }
 }
 
-function describe(entries: readonly Entry[], host: Host): string {
+function describe(entries: readonly Entry[], isOurs: (entry: Entry) => boolean): string {
   const holders = entries.filter((entry) => entry.token !== undefined);
   const first = holders[0];
   if (!first) return "nobody holds it now";
   const others = holders.length > 1 ? ` and ${holders.length - 1} more` : "";
-  const own = first.memberId === host.memberId ? " (this coordinator: locks are not re-entrant)" : "";
+  // Another process may have our member id, or have had it.
+  const own = isOurs(first) ? " (this coordinator: locks are not re-entrant)" : "";
   return `held by "${first.memberId}"${own}${others}`;
 }

@@ -28,12 +28,21 @@ export class Tenure {
   readonly #lease: LeaseClock;
   /** Whether the deadline alone ends the session, without any answer. */
   readonly #strict: boolean;
+  /** What no other tenure's attempts begin with, of a UUID. */
+  readonly #mark = crypto.randomUUID().slice(0, -12);
+  #attempts = 0;
   readonly #ended = new AbortController();
   readonly #owned = new Set<(reason: CoordError) => void>();
   #cancelDeadline: () => void = () => {};
 
   constructor(session: Session, options: TenureOptions) {
     const margin = options.margin ?? session.ttl / 5;
+    if (margin >= session.ttl) {
+      void session.close();
+      throw new RangeError(
+        `Cannot use option "margin": ${margin} ms is not less than the ttl of ${session.ttl} ms that was granted`,
+      );
+    }
     this.session = session;
     this.clock = options.clock;
     this.driver = options.driver;
@@ -49,6 +58,11 @@ export class Tenure {
   /** Fires when the session is over, with the reason. */
   get signal(): AbortSignal {
     return this.#ended.signal;
+  }
+
+  /** The id of a new attempt, unique for ever; a random one each would take longer. */
+  attemptId(): string {
+    return this.#mark + (++this.#attempts).toString(16).padStart(12, "0");
   }
 
   /** Reads the clocks; true while the session is certain to live. */

@@ -1,6 +1,7 @@
 import type { Session } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
 import type { Host } from "./host.ts";
+import { oneByOne } from "./one_by_one.ts";
 
 /** Pause before a watch that failed is set up again, in ms. */
 const RETRY = 100;
@@ -74,7 +75,7 @@ export class LevelWatch<S, E> {
     if (this.#iterated) throw new TypeError("Cannot iterate the watch again: it has one iterator");
     this.#iterated = true;
     return {
-      next: () => this.#next(),
+      next: oneByOne(() => this.#next()),
       return: async () => {
         await this.end();
         return { done: true, value: undefined };

@@ -7,11 +7,13 @@ import * as path from "node:path";
 import type { Characteristic } from "../characteristics.ts";
 import type { Backend, Opener } from "../driver.ts";
 import { systemClock } from "../internal/clock.ts";
+import { openSession } from "../internal/files/session.ts";
+import { nodeDisk } from "../internal/platform/node_disk.ts";
 import { loadPlatform } from "../internal/platform/platform.ts";
 import { boolean, parseAddress, readOptions, redact } from "../internal/url.ts";
 import { prepare } from "./file/directory.ts";
-import { DRIVER, fail } from "./file/failure.ts";
-import { openSession } from "./file/session.ts";
+import { DRIVER, failures } from "./file/failure.ts";
+import { fileWires } from "./file/wires.ts";
 
 export type { Backend };
 
@@ -70,11 +72,23 @@ export function file(url?: string | URL, options: FileOptions = {}): Backend {
     async open(opening) {
       opening.signal.throwIfAborted();
       const platform = await loadPlatform().catch((cause) => {
-        throw fail("lock files", cause);
+        throw failures.explain("lock files", cause);
       });
       opening.signal.throwIfAborted();
       const layout = prepare(directory, { namespace: opening.namespace, allowNetwork });
-      return await openSession({ platform, clock: systemClock, layout, options: opening });
+      const [disk, clock] = [nodeDisk, systemClock];
+      const wires = fileWires(disk, clock, layout);
+      const { wall: fineTime } = clock;
+      return await openSession({
+        platform,
+        disk,
+        wires,
+        failures,
+        clock,
+        fineTime,
+        layout,
+        options: opening,
+      });
     },
   };
   return opener;

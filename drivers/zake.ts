@@ -19,17 +19,17 @@ export type { Backend, Clock } from "../driver.ts";
 export { VirtualClock } from "./zake/virtual_clock.ts";
 
 /** How to make an in-memory backend. */
-export interface ZakeOptions {
+export interface ZakeOptions<C extends Clock = Clock> {
   /** Where core and the backend take their time from: a `VirtualClock`, say; default the machine's. */
-  clock?: Clock;
+  clock?: C;
   /** Delays every message by up to 5 ms, the same way for the same seed; default no delay. */
   seed?: number;
 }
 
 /** An in-memory backend, with its faults. */
-export interface ZakeBackend extends Backend {
-  /** Where core and the backend take their time from. */
-  readonly clock: Clock;
+export interface ZakeBackend<C extends Clock = Clock> extends Backend {
+  /** Where core and the backend take their time from: what was given. */
+  readonly clock: C;
   /**
    * Ends the sessions of a member, as if they had not been renewed in time.
    * @throws {RangeError} when the member has none
@@ -37,8 +37,8 @@ export interface ZakeBackend extends Backend {
   expire(memberId: string): void;
   /** Cuts a member off: its calls and its news are held back, and its sessions expire after their ttl. */
   partition(memberId: string): void;
-  /** Ends a partition: what was held back goes through. */
-  heal(memberId: string): void;
+  /** Ends the partition of a member, or of all: what was held back goes through. */
+  heal(memberId?: string): void;
 }
 
 const CHARACTERISTICS: ReadonlySet<Characteristic> = new Set([
@@ -66,7 +66,7 @@ const named = new Map<string, Shared>();
  *
  * @param name a name, or a URL such as `zake://name?seed=7`
  * @returns a backend for `getCoordinator`, with its faults
- * @throws {TypeError} when the name is taken by a world with another clock
+ * @throws {TypeError} when the name is none, or taken by a world with another clock
  * @example
  * ```ts
  * import { getCoordinator } from "@tooz/coord";
@@ -79,7 +79,10 @@ const named = new Map<string, Shared>();
  * console.assert(lease.signal.aborted);
  * ```
  */
-export function zake(name?: string | URL, options: ZakeOptions = {}): ZakeBackend {
+export function zake<C extends Clock = Clock>(
+  name?: string | URL,
+  options: ZakeOptions<C> = {},
+): ZakeBackend<C> {
   const { id, clock, seed, defaults } = read(name, options);
   const shared = (id === undefined ? undefined : named.get(id)) ?? create(clock ?? systemClock, seed);
   if (clock && shared.world.clock !== clock) {
@@ -88,10 +91,10 @@ export function zake(name?: string | URL, options: ZakeOptions = {}): ZakeBacken
     );
   }
   if (id !== undefined) named.set(id, shared);
-  const opener: Opener & ZakeBackend = {
+  const opener: Opener & ZakeBackend<C> = {
     driver: "zake",
     characteristics: CHARACTERISTICS,
-    clock: shared.world.clock,
+    clock: shared.world.clock as C, // The very clock that was given, as has been checked, or any where none was.
     defaults,
     open: (open) => connect(shared, open),
     expire: (memberId) => expire(shared, memberId),
@@ -100,14 +103,19 @@ export function zake(name?: string | URL, options: ZakeOptions = {}): ZakeBacken
       for (const link of shared.links.get(memberId) ?? []) link.cut();
     },
     heal: (memberId) => {
-      shared.cut.delete(memberId);
-      for (const link of shared.links.get(memberId) ?? []) link.heal();
+      for (const healed of memberId === undefined ? [...shared.cut] : [memberId]) {
+        shared.cut.delete(healed);
+        for (const link of shared.links.get(healed) ?? []) link.heal();
+      }
     },
   };
   return opener;
 }
 
 function read(name: string | URL | undefined, given: ZakeOptions) {
+  if (name !== undefined && typeof name !== "string" && !(name instanceof URL)) {
+    throw new TypeError("Cannot use the name of a zake world: want a string or a URL, and options behind it");
+  }
   const isUrl = name !== undefined && /^zake:/i.test(String(name));
   const address = isUrl ? parseAddress(name) : undefined;
   const { options, defaults } = readOptions<ZakeOptions>("zake", address?.query ?? new Map(), given, {

@@ -39,13 +39,21 @@ export function schemeOf(url: string | URL): string {
 export function parseAddress(url: string | URL): Address {
   const parts = PARTS.exec(String(url));
   if (!parts) {
+    const why = String(url).includes("#") ? 'it has a "#", which is written as "%23"; ' : "";
     throw new TypeError(
-      `Cannot read URL ${redact(url)}: want scheme://user:password@host:port/path?option=value`,
+      `Cannot read URL ${redact(url)}: ${why}want scheme://user:password@host:port/path?option=value`,
     );
   }
   const [, scheme = "", authority = "", path = "", query = ""] = parts;
   const at = authority.lastIndexOf("@");
   const [user, password] = at < 0 ? [] : split(authority.slice(0, at), ":");
+  // A password whose "/" is not encoded, or that stands behind no "//", would be taken for a path.
+  if (authority === "" ? /^[^/]*:.*@/s.test(path) : path.includes("@")) {
+    throw new TypeError(
+      `Cannot read URL ${redact(url)}: an "@" belongs before the hosts; in a path it is "%40", and in a ` +
+        'password "/" is "%2F"',
+    );
+  }
   return {
     scheme: scheme.toLowerCase(),
     user: user ? decode(user, url) : undefined,
@@ -54,19 +62,27 @@ export function parseAddress(url: string | URL): Address {
       parseHost(host, url)
     ),
     path: decode(path, url),
-    query: new Map(
-      query.split("&").filter((pair) => pair !== "").map((pair) => {
-        const [name, value = ""] = split(pair.replaceAll("+", " "), "=");
-        return [decode(name, url), decode(value, url)];
-      }),
-    ),
+    query: parseQuery(query, url),
   };
+}
+
+function parseQuery(text: string, url: string | URL): Map<string, string> {
+  const pairs = text.split("&").filter((pair) => pair !== "").map((pair): [string, string] => {
+    const [name, value = ""] = split(pair.replaceAll("+", " "), "=");
+    return [decode(name, url), decode(value, url)];
+  });
+  const query = new Map(pairs);
+  // Which one is not said: it may be the rest of a password.
+  if (query.size < pairs.length) {
+    throw new TypeError(`Cannot read URL ${redact(url)}: an option stands twice in its query`);
+  }
+  return query;
 }
 
 function parseHost(text: string, url: string | URL): Host {
   const [, host = "", port] = HOST.exec(text) ?? [];
   if (host === "" || Number(port ?? 1) > 65535 || Number(port ?? 1) < 1) {
-    throw new TypeError(`Cannot read URL ${redact(url)}: "${text}" is not host:port`);
+    throw new TypeError(`Cannot read URL ${redact(url)}: a host of it is not host:port`);
   }
   return { host: host.replace(/^\[|\]$/g, ""), port: port === undefined ? undefined : Number(port) };
 }
@@ -87,12 +103,19 @@ function decode(text: string, url: string | URL): string {
   }
 }
 
-/** A URL for messages: quoted, without credentials and without the query, where secrets may stand too. */
+const START = /^[a-z][a-z0-9+.-]*:(\/\/)?/i;
+
+/**
+ * A URL for messages: quoted, without credentials and without the query, where secrets may stand too. Of one that may
+ * have a secret somewhere else, such as a password that is not encoded, only the scheme is left.
+ */
 export function redact(url: string | URL): string {
-  const text = String(url).replace(/[?#].*$/s, "");
+  const [start = ""] = START.exec(String(url)) ?? [];
+  const [, text = "", query = ""] = /^([^?#]*)(.*)$/s.exec(String(url).slice(start.length)) ?? [];
   const at = text.lastIndexOf("@");
-  const start = /^[a-z][a-z0-9+.-]*:(\/\/)?/i.exec(text)?.[0] ?? "";
-  return JSON.stringify(at < 0 ? text : `${start}***@${text.slice(at + 1)}`);
+  const isClear = at >= 0 || (text.split("/")[0] ?? "").split(",").every((host) => HOST.test(host));
+  if (!isClear || query.includes("@")) return JSON.stringify(`${start}***`);
+  return JSON.stringify(start + (at < 0 ? text : `***@${text.slice(at + 1)}`));
 }
 
 const DEFAULTS: Readers<Defaults> = {
@@ -101,6 +124,7 @@ const DEFAULTS: Readers<Defaults> = {
   ttl: milliseconds,
   margin: milliseconds,
   heartbeat: oneOf("auto", "manual"),
+  timeout: milliseconds,
 };
 
 /** Any text. */
@@ -115,6 +139,30 @@ export function milliseconds(value: string, name: string): number {
     throw new RangeError(`Cannot use option "${name}": want milliseconds from 0, got "${value}"`);
   }
   return number;
+}
+
+/** `host:port`, as URLs have it. */
+export function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** The servers that a URL names; without a port it is this one, without a host this machine. */
+export function serversOf({ hosts }: Address, defaultPort: number): { host: string; port: number }[] {
+  const named = hosts.length > 0 ? hosts : [{ host: "", port: undefined }];
+  return named.map(({ host, port = defaultPort }) => ({ host: host || "127.0.0.1", port }));
+}
+
+/** The error for a URL that a driver cannot use; `shown` is the URL without its credentials. */
+export function unusable(shown: string, why: string): TypeError {
+  return new TypeError(`Cannot use URL ${shown}: ${why}`);
+}
+
+/** Refuses an existing client, or whatever else is no URL, where a driver makes all its connections itself. */
+export function refuseClient(given: unknown, driver: string, why: string): void {
+  if (typeof given !== "object" || given === null || given instanceof URL) return;
+  throw new TypeError(
+    `Cannot use an existing client of ${driver}: ${why}; want a URL, and what it does not say in the options`,
+  );
 }
 
 /** `true` or `false`. */
@@ -153,9 +201,14 @@ export function readOptions<O extends object>(
   }
   const options: Record<string, unknown> = {};
   const defaults: Record<string, unknown> = {};
+  let isOpen = true;
   for (const [name, value] of query) {
     const reader = known.get(name) ?? common.get(name);
-    if (!reader) throw unknownOption(driver, name, [...known.keys(), ...common.keys()]);
+    if (!reader) {
+      const names = [...known.keys(), ...common.keys()];
+      throw isOpen && !name.includes("@") ? unknownOption(driver, name, names) : brokenPassword(driver);
+    }
+    isOpen &&= !/password/i.test(name);
     (known.has(name) ? options : defaults)[name] = reader(value, name);
   }
   for (const [name, value] of Object.entries(given)) if (value !== undefined) options[name] = value;
@@ -169,6 +222,14 @@ export function unknownOption(owner: string, name: string, known: Iterable<strin
     .sort((a, b) => a.d - b.d)[0];
   const hint = nearest ? `; did you mean "${nearest.word}"?` : "; it takes none";
   return new TypeError(`Cannot use option "${name}" of ${owner}: there is none of that name${hint}`);
+}
+
+/** The error for what may be the rest of a password in a URL's query: what it is stays hidden. */
+function brokenPassword(owner: string): TypeError {
+  return new TypeError(
+    `Cannot use an option of ${owner}: in the URL's query there is one that is not known, or the rest of a password, ` +
+      'in which "&" is "%26" and "?" is "%3F"',
+  );
 }
 
 /** Edit distance of two short words. */

@@ -1,19 +1,26 @@
 /**
  * Runs the conformance suite on the backends that are named, on Deno, Bun and Node, and ends with one line that counts:
  *
- *     deno task conformance [--jobs 2] [--limit 300] [--only PATTERN] [BACKEND...]
+ *     deno task conformance [--jobs 2] [--limit 300] [--only PATTERN] [--deployments] [BACKEND...]
  *
- * Without a name it runs all. `--only` picks cells by name, such as "redis on node".
+ * Without a name it runs all; with `--deployments`, those that are a driver in another way of running its server: with
+ * TLS, in another version, as several. `--only` picks cells by name, such as "redis on node".
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { CASES } from "../tests/conformance/cases.ts";
 import type { Fixture } from "../tests/conformance/suite.ts";
 import { judge } from "../tests/conformance/verdict.ts";
-import { findBinary } from "../tests/servers/binaries.ts";
-import { type Cell, conformanceBackends, conformanceCells } from "./testing/cells.ts";
+import {
+  type Cell,
+  conformanceBackends,
+  conformanceCells,
+  isDeployment,
+  isRunnable,
+  printNotRun,
+} from "./testing/cells.ts";
 import { fetchServers } from "./testing/fetch.ts";
-import { count, summary, table } from "./testing/report.ts";
+import { count, deploymentTable, failedTests, summary, table } from "./testing/report.ts";
 import { type CellResult, killRunners } from "./testing/run_cell.ts";
 import { runCells } from "./testing/run_cells.ts";
 
@@ -23,8 +30,15 @@ const { values: options, positionals } = parseArgs({
     jobs: { type: "string", default: "2" },
     limit: { type: "string", default: "300" },
     only: { type: "string", default: "" },
+    deployments: { type: "boolean", default: false },
   },
 });
+
+/** What there cannot be, and why. */
+const NO_DEPLOYMENTS = [
+  "EMPTY zookeeper with SASL: its client has no such log-in; users are digests of user and password",
+  "EMPTY consul with namespaces: only its enterprise edition has them",
+];
 
 function chosenBackends(): string[] {
   const known = conformanceBackends();
@@ -33,7 +47,8 @@ function chosenBackends(): string[] {
     console.error(`Cannot run ${unknown.join(", ")}: there are fixtures for ${known.join(", ")}`);
     process.exit(2);
   }
-  return positionals.length > 0 ? positionals : known;
+  const named = positionals.length > 0 ? positionals : known;
+  return options.deployments ? named.filter(isDeployment) : named;
 }
 
 /** Why cases do not run on a backend: by reason, the names of the cases. */
@@ -73,7 +88,7 @@ const backends = chosenBackends();
 const cells: Cell[] = backends.flatMap(conformanceCells).filter(({ name }) =>
   new RegExp(options.only).test(name)
 );
-const runnable = cells.filter(({ needs }) => needs === undefined || findBinary(needs));
+const runnable = cells.filter(isRunnable);
 const results: CellResult[] = await runCells(runnable, {
   jobs: Number(options.jobs),
   limit: Number(options.limit) * 1000,
@@ -84,7 +99,9 @@ console.log();
 for (const backend of backends) await printSkips(backend);
 results.forEach(printRepeats);
 console.log(`\n${table(results)}`);
-for (const { name, needs } of notRun) console.log(`NOT RUN ${name}: there is no ${needs}`);
+if (options.deployments) console.log(`\n${deploymentTable(results)}\n\n${NO_DEPLOYMENTS.join("\n")}`);
+for (const line of failedTests(results)) console.log(line);
+const isIncomplete = printNotRun(notRun);
 const counts = count(results);
-if (counts.failed > 0 || counts.passed === 0 || (mustHaveServers && notRun.length > 0)) process.exitCode = 1;
+if (counts.failed > 0 || counts.passed === 0 || (mustHaveServers && isIncomplete)) process.exitCode = 1;
 console.log(summary(counts));

@@ -12,6 +12,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { fetchServers } from "./testing/fetch.ts";
 import { type Outcome, play, type Run, Sandbox } from "./testing/sandbox.ts";
 
 interface Mutant {
@@ -24,12 +25,15 @@ interface Mutant {
 }
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The unit tests that run for a mutant which those of its own do not notice. */
+const CORE = "tests/core";
 const FOLDER = `${ROOT}tests/mutants`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { jobs: { type: "string", default: "2" }, limit: { type: "string", default: "240" } },
 });
+/** For one run of tests, in ms. */
 const limit = Number(options.limit) * 1000;
 
 function readMutant(file: string): Mutant {
@@ -43,16 +47,20 @@ function readMutant(file: string): Mutant {
   return { name: file.replace(/\.patch$/, ""), what, patch, where, pattern };
 }
 
+function isUnit(where: string): boolean {
+  return where.endsWith("_test.ts");
+}
+
+/** Cases of the conformance suite. */
+function suite(backend: string, cases: string): Run {
+  const env = { COORD_BACKEND: backend, COORD_CASES: cases };
+  return { files: ["tests/conformance/conformance_test.ts"], env, filter: undefined };
+}
+
 /** What runs first, or all that may notice. */
-function runOf({ where, pattern }: Pick<Mutant, "where" | "pattern">, all: boolean): Run {
-  const isUnit = where.endsWith("_test.ts");
-  if (!isUnit) {
-    const env = { COORD_BACKEND: where, COORD_CASES: all ? "" : pattern };
-    return { files: ["tests/conformance/conformance_test.ts"], env, filter: undefined };
-  }
-  return all
-    ? { files: ["tests/core"], env: {}, filter: undefined }
-    : { files: [where], env: {}, filter: pattern };
+function runOf({ where, pattern }: Mutant, all: boolean): Run {
+  if (!isUnit(where)) return suite(where, all ? "" : pattern);
+  return { files: all ? [CORE] : [where], env: {}, filter: all ? undefined : pattern };
 }
 
 function applied(sandbox: Sandbox, { patch }: Mutant): boolean {
@@ -63,51 +71,61 @@ function applied(sandbox: Sandbox, { patch }: Mutant): boolean {
     .status === 0;
 }
 
-/** Tests that fail without any mutant notice nothing. */
-async function healthy(mutants: readonly Mutant[]): Promise<Set<string>> {
+/** Whether all that may notice passes without any mutant: a test that fails anyhow, or cannot run, notices nothing. */
+async function isSound(): Promise<boolean> {
   using sandbox = new Sandbox(ROOT);
-  const failed = new Set<string>();
-  for (const where of new Set(mutants.map((mutant) => mutant.where))) {
-    const pattern = mutants.filter((mutant) => mutant.where === where).map((mutant) => mutant.pattern).join(
-      "|",
-    );
-    const outcome = await play(sandbox.dir, runOf({ where, pattern }, false), limit);
-    if (outcome.ran === 0) console.log(`${where}: no test has a name like ${pattern}`);
-    for (const name of outcome.failed) failed.add(name);
+  const places = [...new Set(mutants.map(({ where }) => where))];
+  const units = new Set([CORE, ...places.filter(isUnit)]);
+  const runs = new Map(
+    places.filter((where) => !isUnit(where)).map((backend) => [backend, suite(backend, "")]),
+  );
+  // Each for itself: the limit is that of one run.
+  if (places.some(isUnit)) {
+    for (const file of units) runs.set(file, { files: [file], env: {}, filter: undefined });
   }
-  for (const name of failed) console.log(`Fails without any mutant: ${name}`);
-  return failed;
+  let sound = runs.size > 0;
+  for (const [name, run] of runs) {
+    const { failed, ran, late } = await play(sandbox.dir, run, limit);
+    for (const test of failed) console.log(`Fails on ${name} without any mutant: ${test}`);
+    if (late || ran === 0) {
+      console.log(`Cannot run ${name} without any mutant: ${late ? "too slow" : "no test"}`);
+    }
+    sound &&= failed.length === 0 && !late && ran > 0;
+  }
+  return sound;
 }
 
 /** What noticed the mutant; undefined: nothing did. */
-async function noticed(mutant: Mutant, ill: ReadonlySet<string>): Promise<string | undefined> {
+async function noticed(mutant: Mutant): Promise<string | undefined> {
   using sandbox = new Sandbox(ROOT);
   if (!applied(sandbox, mutant)) return undefined;
   for (const all of [false, true]) {
-    const killer = killerOf(await play(sandbox.dir, runOf(mutant, all), limit), ill);
+    const killer = killerOf(await play(sandbox.dir, runOf(mutant, all), limit));
     if (killer) return killer;
   }
   return undefined;
 }
 
-function killerOf({ failed, ran, late }: Outcome, ill: ReadonlySet<string>): string | undefined {
-  const [killer, ...more] = failed.filter((name) => !ill.has(name));
+function killerOf({ failed, ran, late }: Outcome): string | undefined {
+  const [killer, ...more] = failed;
   if (killer) return more.length > 0 ? `${killer} (and ${more.length} more)` : killer;
   // Without any result the mutant is no program: that tells nothing of the tests.
   return late && ran > 0 ? "the time limit" : undefined;
 }
 
+process.chdir(ROOT);
+fetchServers();
 const names = new Set(positionals);
 const mutants = readdirSync(FOLDER).filter((file) => file.endsWith(".patch")).sort().map(readMutant)
   .filter(({ name }) => names.size === 0 || names.has(name));
-const ill = await healthy(mutants);
+if (!await isSound()) process.exit(1);
 const waiting = [...mutants];
 const survivors: string[] = [];
 
 async function work(): Promise<void> {
   for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
     const start = performance.now();
-    const killer = await noticed(mutant, ill);
+    const killer = await noticed(mutant);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     if (!killer) survivors.push(mutant.name);
     console.log(
@@ -118,7 +136,7 @@ async function work(): Promise<void> {
 }
 
 await Promise.all(Array.from({ length: Number(options.jobs) }, work));
-if (survivors.length > 0 || ill.size > 0 || mutants.length === 0) process.exitCode = 1;
+if (survivors.length > 0) process.exitCode = 1;
 if (survivors.length > 0) console.log(`Survivors: ${survivors.join(", ")}`);
 console.log(
   `${mutants.length} mutants, ${mutants.length - survivors.length} killed, ${survivors.length} survived`,

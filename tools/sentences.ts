@@ -16,16 +16,9 @@ const IDS = /\[([A-Z]+\d+(?:, [A-Z]+\d+)*)\]["`]$/;
 
 /** Sentences that no test can hold, or that none holds yet, and why. */
 const WITHOUT_TEST: Readonly<Record<string, string>> = {
-  C28: "the driver is still to come",
-  C29: "the driver is still to come",
-  C30: "the driver is still to come",
-  C31: "the driver is still to come",
   C32: "the driver is still to come",
-  C33: "the driver is still to come",
-  C34: "the driver is still to come",
-  C36: "redis takes one server so far",
-  C37: "redis takes one server so far",
-  C40: "redis takes no TLS so far",
+  C33: "etcd takes no TLS so far",
+  C34: "consul takes no TLS so far",
   X3: "one machine runs the tests; nothing in a driver but file and ipc can tell hosts apart",
   X5: "no driver claims it yet",
   X6: "no driver claims it yet",
@@ -33,9 +26,6 @@ const WITHOUT_TEST: Readonly<Record<string, string>> = {
   X8: "no driver claims it yet",
   X9: "no driver claims it yet",
   X10: "no driver claims it yet",
-  X17: "the drivers are still to come",
-  X19: "the drivers are still to come",
-  X21: "the driver is still to come",
 };
 
 /** One place where a test says which sentences it holds. */

@@ -17,6 +17,7 @@ import { BACKENDS, type BenchedBackend, isAvailable } from "../bench/backends.ts
 import { Fleet, startJudge } from "./soak/fleet.ts";
 import { complaints, formatOutcome, type Outcome } from "./soak/report.ts";
 
+const DEFAULT = ["file", "redis"];
 const PROCESSES = 8;
 const KILL_PAUSE = 2_000;
 const PROGRESS_PAUSE = 30_000;
@@ -33,7 +34,7 @@ const { values: options, positionals } = parseArgs({
 
 function chosenBackends(): BenchedBackend[] {
   const shared = BACKENDS.filter(({ isShared }) => isShared);
-  const names = positionals.length > 0 ? positionals : shared.map(({ name }) => name);
+  const names = positionals.length > 0 ? positionals : DEFAULT;
   return names.map((name) => {
     const backend = shared.find((candidate) => candidate.name === name);
     if (backend) return backend;

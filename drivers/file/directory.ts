@@ -2,9 +2,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import process from "node:process";
-import { ConnectionError } from "../../core/errors.ts";
-import { attempt, codeOf, DRIVER, ifThere } from "./failure.ts";
-import { encodeName } from "./names.ts";
+import { codeOf } from "../../internal/files/failure.ts";
+import { type Layout, layoutOf } from "../../internal/files/layout.ts";
+import { encodeName } from "../../internal/files/names.ts";
+import { failures } from "./failure.ts";
 
 /** Magic numbers of file systems whose locks may not reach every client: statfs(2). */
 const NETWORKS: ReadonlyMap<number, string> = new Map([
@@ -24,53 +25,35 @@ const NETWORKS: ReadonlyMap<number, string> = new Map([
   [0x19830326, "BeeGFS"],
 ]);
 
-/** Where everything of one namespace stands. */
-export interface Layout {
-  readonly root: string;
-  /** Locked shared by every live session: see `epoch.ts`. */
-  readonly epoch: string;
-  readonly sessions: string;
-  readonly locks: string;
-  readonly elections: string;
-  readonly groups: string;
-}
+/** So many tokens are reserved at once, since each time costs a write to the disk. */
+const BLOCK = 65_536n;
 
 /** The directory of this user where the URL names none. */
 export function defaultDirectory(): string {
-  return attempt("choose a directory (give one: file:///path)", () => {
+  return failures.attempt("choose a directory (give one: file:///path)", () => {
     const user = process.getuid?.() ?? os.userInfo().username;
     return path.join(os.tmpdir(), `tooz-coord-${user}`);
   });
 }
 
-/** Makes the directories of a namespace, or says why they cannot be used. */
+/** Makes the directory of a namespace, or says why they cannot be used. */
 export function prepare(
   directory: string | undefined,
   options: { namespace: string; allowNetwork: boolean },
 ): Layout {
   const base = directory ?? defaultDirectory();
-  const root = path.join(base, encodeName(options.namespace));
-  const layout: Layout = {
-    root,
-    epoch: path.join(root, "epoch"),
-    sessions: path.join(root, "s"),
-    locks: path.join(root, "l"),
-    elections: path.join(root, "e"),
-    groups: path.join(root, "g"),
-  };
-  attempt(`use directory ${JSON.stringify(base)}`, () => {
+  const layout = layoutOf(path.join(base, encodeName(options.namespace)), BLOCK);
+  failures.attempt(`use directory ${JSON.stringify(base)}`, () => {
     makeDirectory(base, directory === undefined ? 0o700 : 0o777);
     if (directory === undefined) refuseForeign(base);
     if (!options.allowNetwork) refuseNetwork(base);
-    for (const path of [root, layout.sessions, layout.locks, layout.elections, layout.groups]) {
-      makeDirectory(path);
-    }
+    makeDirectory(layout.root);
   });
   return layout;
 }
 
 /** Makes a directory, and those above it, unless it is there. */
-export function makeDirectory(path: string, mode = 0o777): void {
+function makeDirectory(path: string, mode = 0o777): void {
   try {
     fs.mkdirSync(path, { recursive: true, mode });
   } catch (error) {
@@ -80,23 +63,13 @@ export function makeDirectory(path: string, mode = 0o777): void {
   }
 }
 
-/** The names in a directory; none if it is missing. */
-export function listNames(path: string): string[] {
-  return ifThere(() => fs.readdirSync(path)) ?? [];
-}
-
-/** Removes a file; false: it was not there. */
-export function removeFile(path: string): boolean {
-  return ifThere(() => (fs.unlinkSync(path), true)) ?? false;
-}
-
 /** Anybody may make a directory in /tmp, so that its owner could change what we trust. */
 function refuseForeign(base: string): void {
   const { uid, mode } = fs.statSync(base);
   if (uid !== process.getuid?.() || (mode & 0o022) !== 0) {
     const advice =
       "it belongs to another user, or others may write to it; give a directory of your own: file:///path";
-    throw new ConnectionError(`Cannot use directory ${JSON.stringify(base)}: ${advice}`, { driver: DRIVER });
+    throw failures.refuse(`use directory ${JSON.stringify(base)}`, advice);
   }
 }
 
@@ -107,6 +80,6 @@ function refuseNetwork(base: string): void {
   if (network !== undefined) {
     const advice =
       `its locks on ${network} may not hold between hosts; use a local disk, or allowNetwork: true for one host`;
-    throw new ConnectionError(`Cannot use directory ${JSON.stringify(base)}: ${advice}`, { driver: DRIVER });
+    throw failures.refuse(`use directory ${JSON.stringify(base)}`, advice);
   }
 }

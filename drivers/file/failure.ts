@@ -1,12 +1,14 @@
-import { ConnectionError, CoordError } from "../../core/errors.ts";
+import { Failures } from "../../internal/files/failure.ts";
 
 /** The name of this driver, for errors. */
 export const DRIVER = "file";
 
+const PERMISSION = "no permission; let this user read, write and enter the directory";
+
 /** What each error code means here, and what helps. */
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: "no permission; let this user read, write and enter the directory",
-  EPERM: "no permission; let this user read, write and enter the directory",
+const reasons: Readonly<Record<string, string>> = {
+  EACCES: PERMISSION,
+  EPERM: PERMISSION,
   EROFS: "the file system is read-only; choose a directory that can be written",
   ENOSPC: "the disk is full, or has no free inodes; make room",
   EDQUOT: "the disk quota is used up; make room",
@@ -21,44 +23,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EIO: "the disk failed",
 };
 
-/** The error code of a failed file operation, alike on every runtime. */
-export function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
-  return typeof code === "string" ? code : undefined;
-}
+const permissions = "--allow-read=DIRECTORY --allow-write=DIRECTORY --allow-sys=statfs";
 
-/** Turns a failed file operation into our error, with the reason and what helps. */
-export function fail(action: string, cause: unknown): CoordError {
-  if (cause instanceof CoordError) return cause;
-  return new ConnectionError(`Cannot ${action}: ${reasonOf(cause)}`, { driver: DRIVER, cause });
-}
-
-function reasonOf(cause: unknown): string {
-  const reason = REASONS[codeOf(cause) ?? ""];
-  if (reason !== undefined) return reason;
-  if (!(cause instanceof Error)) return String(cause);
-  if (cause.name === "NotCapable") {
-    const flags = "--allow-read=DIRECTORY --allow-write=DIRECTORY --allow-sys=statfs";
-    return `Deno does not permit it (${cause.message}); all that is needed: ${flags}`;
-  }
-  return cause.message.replace(/^Cannot lock files: /, "");
-}
-
-/** Runs a step; what fails in it is turned into our error. */
-export function attempt<T>(action: string, step: () => T): T {
-  try {
-    return step();
-  } catch (cause) {
-    throw fail(action, cause);
-  }
-}
-
-/** Runs a step that answers undefined where a file or directory is missing. */
-export function ifThere<T>(step: () => T): T | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
+export const failures: Failures = new Failures(DRIVER, { reasons, permissions });

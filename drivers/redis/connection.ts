@@ -1,50 +1,34 @@
 import { ConnectionError } from "../../core/errors.ts";
-import type { Clock } from "../../driver.ts";
 import { sleep } from "../../internal/clock.ts";
-import { type Endpoint, Interrupted, Link } from "./link.ts";
+import { reasonOf } from "../../internal/reason.ts";
+import { type Endpoint, isSame, type Server } from "./endpoint.ts";
+import { Interrupted, Link } from "./link.ts";
+import { isPromise, type Replication } from "./replication.ts";
 import type { Script } from "./script.ts";
-
-/** What a connection is made with. */
-export interface ConnectionOptions {
-  readonly clock: Clock;
-  /** The deadline of one call, in ms. */
-  readonly timeout: number;
-  /** The channel that is listened to all the time. */
-  readonly channel: string;
-  message(text: string): void;
-  suspended(): void;
-  restored(): void;
-}
-
-/** Who calls, where it matters what became of earlier tries. */
-export interface Caller {
-  /** Whether the call is no longer wanted. */
-  stopped?(): boolean;
-  /** The request is sent again, since it is unknown whether it was carried out. */
-  repeated?(): void;
-}
+import type { Caller, Wire, WireOptions } from "./wire.ts";
 
 /** One link after the other: calls wait for the next one, and are sent again, until their deadline. */
-export class Connection {
+export class Connection implements Wire {
   readonly #endpoint: Endpoint;
-  readonly #options: ConnectionOptions;
+  readonly #options: WireOptions;
   readonly #listeners = new Map<string, Set<() => void>>();
   readonly #ending = new AbortController();
   #link: Link | undefined;
   #restored = Promise.withResolvers<void>();
+  /** Of the link, or the last one. */
+  #server: Server | undefined;
   #former: string | undefined;
   #cause: unknown;
   #tries = 0;
   #since = 0;
 
-  constructor(endpoint: Endpoint, options: ConnectionOptions) {
+  constructor(endpoint: Endpoint, options: WireOptions) {
     this.#endpoint = endpoint;
     this.#options = options;
     // Nobody may be waiting when it rejects.
     this.#restored.promise.catch(() => {});
   }
 
-  /** Connects for the first time; rejects with `ConnectionError` at once when that is refused. */
   async start(): Promise<void> {
     try {
       await this.#connect(this.#options.timeout);
@@ -53,29 +37,57 @@ export class Connection {
     }
   }
 
-  /** Whether there is a link now. */
-  get up(): boolean {
+  /** Connects for the first time, for as long as that takes. */
+  begin(): void {
+    this.start().catch((error: unknown) => {
+      this.#cause = error instanceof Error ? error.cause : error;
+      this.#options.suspended();
+      // It ends with the connection and rejects never.
+      void this.#restore();
+    });
+  }
+
+  isUp(): boolean {
     return this.#link !== undefined;
   }
 
-  /** The deadline of one call, in ms. */
   get timeout(): number {
     return this.#options.timeout;
   }
 
-  /** Runs a script until it is answered, at most for the time-out. */
   async call(script: Script, key: string, args: readonly string[], caller?: Caller): Promise<unknown> {
     const link = this.#link;
-    if (!link) return await this.#retry((next) => next.run(script, key, args), caller);
-    try {
-      return await link.run(script, key, args);
-    } catch (error) {
-      this.#interrupted(link, error, caller);
+    let budget = caller?.budget ?? this.#options.timeout;
+    if (link) {
+      try {
+        return await this.#run(link, script, key, args);
+      } catch (error) {
+        this.#interrupted(link, error, caller);
+        budget /= 2;
+      }
     }
-    return await this.#retry((next) => next.run(script, key, args), caller, this.#options.timeout / 2);
+    return await this.#retry((next) => this.#run(next, script, key, args), caller, budget);
   }
 
-  /** Calls `wake` after every message of the channel; `subscribed()` tells from when on. */
+  #run(link: Link, script: Script, key: string, args: readonly string[]): Promise<unknown> {
+    const { replication } = this.#endpoint;
+    const answer = link.run(script, key, args);
+    return replication ? this.#confirmed(link, script, { answer, ...replication }) : answer;
+  }
+
+  /** An answer once enough replicas have what it promises. */
+  async #confirmed(
+    link: Link,
+    script: Script,
+    { answer, ...replication }: Replication & { readonly answer: Promise<unknown> },
+  ): Promise<unknown> {
+    if (isPromise(script, await answer)) {
+      const limit = Math.min(replication.limit, this.#options.timeout / 4);
+      await link.replicated({ ...replication, limit });
+    }
+    return await answer;
+  }
+
   listen(channel: string, wake: () => void): () => void {
     const wakes = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, wakes.add(wake));
@@ -87,12 +99,25 @@ export class Connection {
     };
   }
 
-  /** Settles once the messages of a channel that is listened to will come. */
   async subscribed(channel: string): Promise<void> {
     await this.#retry((link) => link.subscribe(channel));
   }
 
-  /** Disconnects for good: all calls, now and later, reject with this error. */
+  async scan(pattern: string): Promise<string[]> {
+    return await this.#retry((link) => link.scan(pattern));
+  }
+
+  async confirm(): Promise<void> {
+    const link = this.#link;
+    if (!link || !this.#endpoint.moves) return;
+    // Where nobody can tell, it is as before.
+    const server = await this.#locate(this.#options.timeout / 2).catch(() => this.#server);
+    if (isSame(server, this.#server) || this.#link !== link) return;
+    const cause = new Error("another server is the master now");
+    link.destroy(cause);
+    this.#closed(link, cause);
+  }
+
   end(error: Error): void {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort(error);
@@ -139,13 +164,25 @@ export class Connection {
     this.#closed(link, error.cause);
   }
 
+  #locate(limit: number): Promise<Server> {
+    const { clock } = this.#options;
+    return this.#endpoint.locate({ clock, limit, signal: this.#ending.signal }, this.#server);
+  }
+
   async #connect(limit: number): Promise<void> {
-    const link = await Link.open(this.#endpoint, {
-      clock: this.#options.clock,
-      limit,
+    const { clock } = this.#options;
+    const start = clock.now();
+    const server = await this.#locate(limit / 2);
+    const link = await Link.open(server, this.#endpoint, {
+      clock,
+      // Where the event loop stood still meanwhile, the server is not to blame.
+      limit: Math.max(start + limit - clock.now(), limit / 2),
+      // The other half of an operation's time is for another link.
+      silence: this.#options.timeout / 2,
       signal: this.#ending.signal,
+      isCluster: this.#endpoint.isCluster,
       channels: [this.#options.channel, ...this.#listeners.keys()],
-      former: this.#former,
+      former: isSame(server, this.#server) ? this.#former : undefined,
       message: (channel, text) => this.#message(channel, text),
       closed: (broken, cause) => this.#closed(broken, cause),
     });
@@ -155,8 +192,9 @@ export class Connection {
       throw new Error("the server closed the connection");
     }
     this.#link = link;
+    this.#server = server;
     this.#former = link.identity;
-    this.#since = this.#options.clock.now();
+    this.#since = clock.now();
     this.#restored.resolve();
   }
 
@@ -190,7 +228,7 @@ export class Connection {
         this.#cause = error;
       }
     }
-    if (!signal.aborted) this.#options.restored();
+    if (!signal.aborted) this.#options.restored(true);
   }
 
   #unreachable(cause: unknown): Error {
@@ -203,11 +241,7 @@ export class Connection {
 
   #error(verb: string, cause: unknown): Error {
     if (this.#ending.signal.aborted) return this.#ending.signal.reason;
-    const { host, port } = this.#endpoint;
-    const why = cause instanceof Error ? cause.message : "no answer in time";
-    return new ConnectionError(`Cannot ${verb} redis at "${host}:${port}": ${why}`, {
-      driver: "redis",
-      cause,
-    });
+    const message = `Cannot ${verb} ${this.#endpoint.shown}: ${reasonOf(cause)}`;
+    return new ConnectionError(message, { driver: "redis", cause });
   }
 }

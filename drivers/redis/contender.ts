@@ -1,10 +1,14 @@
 import { ConnectionError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
-import type { Caller } from "./connection.ts";
 import { Hold, type Place } from "./hold.ts";
 import { encode } from "./keys.ts";
 import { ACQUIRE } from "./lock_scripts.ts";
+import { Unconfirmed } from "./replication.ts";
 import type { RedisSession } from "./session.ts";
+import type { Caller } from "./wire.ts";
+
+/** What an answer begins with that has a token. */
+const GRANTED = "granted ";
 
 /**
  * One attempt on its way to a grant. Whatever happens - a message, a timer, a connection that is back - it asks again,
@@ -22,7 +26,8 @@ export class Contender implements Place, Caller {
   #asking = false;
   #again = false;
   #doubted = false;
-  #heeding = false;
+  /** Called when the caller gives up, once that is heeded. */
+  #onAbort: (() => void) | undefined;
   #done = false;
   #stopTimer: (() => void) | undefined;
 
@@ -38,7 +43,7 @@ export class Contender implements Place, Caller {
   contend(): Promise<Grant | undefined> {
     // A message may come together with the first answer.
     this.#session.contenders.set(this.id, this);
-    if (!this.#session.connection.up) this.#heed();
+    if (!this.#session.connection.isUp(this.tag)) this.#heed();
     // It never rejects.
     void this.#ask();
     return this.#result.promise;
@@ -68,14 +73,14 @@ export class Contender implements Place, Caller {
 
   /** From now on an abort counts at once; before, an answer is so near that it is cheaper to wait for that. */
   #heed(): void {
-    if (this.#heeding || this.#done) return;
-    this.#heeding = true;
+    if (this.#onAbort || this.#done) return;
     const { signal } = this.#attempt;
+    this.#onAbort = () => this.#abort();
     if (signal.aborted) this.#abort();
-    else signal.addEventListener("abort", this.#abort, { once: true });
+    else signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  #abort = (): void => {
+  #abort(): void {
     if (this.#done) return;
     this.#finish();
     const { clock, connection } = this.#session;
@@ -83,7 +88,7 @@ export class Contender implements Place, Caller {
     const stop = clock.after(connection.timeout / 2, reject);
     // The entry should be gone before the caller goes on; the withdrawal itself never rejects.
     void this.#session.withdraw(this.tag, this.mode, this.id).then(reject).finally(stop);
-  };
+  }
 
   async #ask(): Promise<void> {
     this.#asking = true;
@@ -93,7 +98,7 @@ export class Contender implements Place, Caller {
     try {
       do {
         this.#again = false;
-        const args = [this.#session.key, this.id, this.mode, wait ? "wait" : "try", this.#arrival, value];
+        const args = [this.id, this.mode, wait ? "wait" : "try", this.#arrival, value];
         const answer = await this.#session.call(ACQUIRE, this.tag, args, this);
         if (!this.#done) next = this.#take(String(answer));
       } while (this.#again && !this.#done);
@@ -107,21 +112,30 @@ export class Contender implements Place, Caller {
 
   /** Understands an answer; says when to ask again. */
   #take(answer: string): number {
-    const [what, detail = "", ms] = answer.split(" ");
     if (this.#attempt.signal.aborted) this.#abort();
-    else if (what === "busy") this.#settle(undefined);
-    else if (what === "wait") {
-      this.#arrival = detail;
+    else if (answer === "busy") this.#settle(undefined);
+    else if (answer.startsWith(GRANTED)) this.#granted(BigInt(answer.slice(GRANTED.length)));
+    else {
+      const [, arrival = "", ms] = answer.split(" ");
+      this.#arrival = arrival;
       this.#heed();
-    } // Broken while the answer was on its way: it may be ours no more.
-    else if (this.#doubted) this.#again = !(this.#doubted = false);
-    else this.#settle(new Hold(this.#session, this.#attempt, this, BigInt(detail)));
-    return Number(ms) + 2;
+      return Number(ms) + 2;
+    }
+    return 0;
+  }
+
+  #granted(token: bigint): void {
+    // Broken while the answer was on its way: it may be ours no more.
+    if (this.#doubted) this.#again = !(this.#doubted = false);
+    else this.#settle(new Hold(this.#session, this.#attempt, this, token));
   }
 
   /** Who is in the queue stays there: the connection will be back, or the session is lost. */
   #fail(error: unknown): number {
-    if (this.#arrival !== "" && error instanceof ConnectionError) return this.#session.ttl / 3;
+    const isUnconfirmed = error instanceof Error && error.cause instanceof Unconfirmed;
+    if (this.#arrival !== "" && error instanceof ConnectionError && !isUnconfirmed) {
+      return this.#session.ttl / 3;
+    }
     this.end(error);
     if (error instanceof ConnectionError) void this.#session.withdraw(this.tag, this.mode, this.id);
     return 0;
@@ -141,6 +155,6 @@ export class Contender implements Place, Caller {
     this.#done = true;
     this.#stopTimer?.();
     this.#session.contenders.delete(this.id);
-    if (this.#heeding) this.#attempt.signal.removeEventListener("abort", this.#abort);
+    if (this.#onAbort) this.#attempt.signal.removeEventListener("abort", this.#onAbort);
   }
 }

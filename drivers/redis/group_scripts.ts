@@ -7,7 +7,7 @@
  * A member lives as long as its session; who reads drops the dead. Answers: `ok`, `lost`, `absent` (no such group),
  * `exists`, `occupied`, `taken`, `stranger` (no such member).
  */
-import { COMMON, ONCE, Script } from "./script.ts";
+import { COMMON, ENTER, ONCE, Script } from "./script.ts";
 
 const GROUP = `
 local M, D = tag .. ':m', tag .. ':d'
@@ -50,7 +50,7 @@ local function prune()
 end
 `;
 
-/** Arguments: session, id of the operation, key of the set of groups, name of the group. */
+/** Arguments: session, id of the operation, key of the set of groups or empty, name of the group. */
 export const CREATE: Script = new Script(
   COMMON,
   GROUP,
@@ -58,12 +58,12 @@ export const CREATE: Script = new Script(
 local by = created()
 if by then return by == ARGV[2] and 'ok' or 'exists' end
 call('HSET', M, '', ARGV[2])
-call('SADD', ARGV[3], ARGV[4])
+if ARGV[3] ~= '' then call('SADD', ARGV[3], ARGV[4]) end
 return 'ok'
 `,
 );
 
-/** Arguments: session, id of the operation, key of the set of groups, name of the group. */
+/** Arguments: session, id of the operation, key of the set of groups or empty, name of the group. */
 export const DELETE: Script = new Script(
   COMMON,
   ONCE,
@@ -74,19 +74,19 @@ if done then return done end
 if not created() then return 'absent' end
 if #prune() > 0 then return 'occupied' end
 call('DEL', M, D)
-call('SREM', ARGV[3], ARGV[4])
+if ARGV[3] ~= '' then call('SREM', ARGV[3], ARGV[4]) end
 changed()
 return answer(ARGV[2], 'ok')
 `,
 );
 
 /** Arguments: session, member, presence, incarnation, 1 to replace, data. */
-export const JOIN: Script = new Script(
+export const JOIN: Script = Script.entering(
+  ENTER,
   COMMON,
   GROUP,
   `
 local member, presence, incarnation = ARGV[2], ARGV[3], ARGV[4]
-if not alive(sid) then return 'lost' end
 if not created() then return 'absent' end
 local s, p, i = find(member)
 if p == presence then return 'ok' end
@@ -110,8 +110,9 @@ export const AMEND: Script = new Script(
 if not created() then return 'absent' end
 local s, presence = find(ARGV[2])
 if not s or (ARGV[3] ~= '' and ARGV[3] ~= presence) then return 'stranger' end
-local joined = match(call('HGET', D, ARGV[2]), '^%S+ (%S+)')
-call('HSET', D, ARGV[2], presence .. ' ' .. joined .. ' ' .. exact(millis()) .. ' ' .. ARGV[4])
+local joined, updated = match(call('HGET', D, ARGV[2]), '^%S+ (%S+) (%S+)')
+local now = exact(math.max(millis(), tonumber(updated)))
+call('HSET', D, ARGV[2], presence .. ' ' .. joined .. ' ' .. now .. ' ' .. ARGV[4])
 changed()
 return 'ok'
 `,

@@ -26,15 +26,22 @@ export class Groups implements GroupStore {
   }
 
   async list(): Promise<string[]> {
-    return strings(await this.#session.call(LIST, this.#session.keys.groups, []));
+    const { connection, keys } = this.#session;
+    if (!this.#session.footing.spread) return strings(await connection.call(LIST, keys.groups, []));
+    return (await connection.scan(keys.allGroups)).map((key) => keys.groupOf(key));
   }
 
   async create(id: string): Promise<void> {
-    await this.#change(CREATE, id, [crypto.randomUUID(), this.#session.keys.groups, id]);
+    await this.#change(CREATE, id, [crypto.randomUUID(), this.#registry, id]);
   }
 
   async delete(id: string): Promise<void> {
-    await this.#change(DELETE, id, [crypto.randomUUID(), this.#session.keys.groups, id]);
+    await this.#change(DELETE, id, [crypto.randomUUID(), this.#registry, id]);
+  }
+
+  /** The key of the set of all groups; empty where no key is beside all groups. */
+  get #registry(): string {
+    return this.#session.footing.spread ? "" : this.#session.keys.groups;
   }
 
   async join(id: string, joining: Joining): Promise<Presence> {
@@ -63,7 +70,7 @@ export class Groups implements GroupStore {
     for (const one of quiet) one.leaving = true;
     try {
       await this.#change(REMOVE, id, [crypto.randomUUID(), member, encode(presence)], member);
-      for (const one of quiet) one.forget();
+      for (const one of quiet) one.depart();
     } finally {
       for (const one of quiet) one.leaving = false;
     }
@@ -94,8 +101,7 @@ export class Groups implements GroupStore {
   /** All live members; with `peek` only if some have died. */
   async #read(id: string, peek: boolean): Promise<{ by?: string; next: number; snapshot?: GroupSnapshot }> {
     const tag = this.#session.keys.group(id);
-    const { key } = this.#session;
-    const answer = await this.#session.call(MEMBERS, tag, [key, String(PAGE), peek ? "1" : "0"]);
+    const answer = await this.#session.call(MEMBERS, tag, [String(PAGE), peek ? "1" : "0"]);
     if (answer === "absent") return { next: -1 };
     const [by = "", expiry, dead, full, ...parts] = strings(answer);
     // Watchers who all wait for the same death need not all look at once.
@@ -105,7 +111,7 @@ export class Groups implements GroupStore {
     for (let i = 0; i < 2 * Number(full); i += 2) add(snapshot, parts[i], parts[i + 1]);
     let rest = parts.slice(2 * Number(full));
     while (rest.length > 0) {
-      const page = strings(await this.#session.call(MORE, tag, [key, String(PAGE), ...rest]));
+      const page = strings(await this.#session.call(MORE, tag, [String(PAGE), ...rest]));
       for (const [i, record] of page.entries()) add(snapshot, rest[i], record);
       rest = rest.slice(Math.max(page.length, 1));
     }
@@ -113,8 +119,7 @@ export class Groups implements GroupStore {
   }
 
   async #change(script: Script, id: string, args: string[], member = ""): Promise<void> {
-    const { key } = this.#session;
-    const answer = await this.#session.call(script, this.#session.keys.group(id), [key, ...args]);
+    const answer = await this.#session.call(script, this.#session.keys.group(id), args);
     if (answer !== "ok") throw this.#error(String(answer), id, member);
   }
 

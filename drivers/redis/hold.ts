@@ -1,10 +1,11 @@
 import { LockBrokenError, LockLostError, SessionLostError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
-import type { Caller } from "./connection.ts";
+import { Alarm } from "../../internal/loss.ts";
 import { RELEASE } from "./lock_scripts.ts";
 import { CHECK, UPDATE } from "./lock_views.ts";
 import type { Script } from "./script.ts";
 import type { RedisSession } from "./session.ts";
+import type { Caller } from "./wire.ts";
 
 /** What tells one attempt from all others on the server. */
 export interface Place {
@@ -21,11 +22,9 @@ export class Hold implements Grant, Place {
   readonly mode: "x" | "r";
   readonly id: string;
   readonly token: bigint;
+  readonly lost: Alarm = new Alarm();
   readonly #name: string;
   readonly #session: RedisSession;
-  /** Made when somebody looks: most holds come and go within a moment. */
-  #lost: AbortController | undefined;
-  #reason: LockLostError | undefined;
   /** While it is given back, nobody is told that it is gone. */
   #releasing: Promise<boolean> | undefined;
   #unclear = false;
@@ -41,14 +40,6 @@ export class Hold implements Grant, Place {
     session.holds.set(this.id, this);
   }
 
-  get lost(): AbortSignal {
-    if (!this.#lost) {
-      this.#lost = new AbortController();
-      if (this.#reason) this.#lost.abort(this.#reason);
-    }
-    return this.#lost.signal;
-  }
-
   /** Whether it is ours as far as we know, and shall stay so. */
   get held(): boolean {
     return !this.#gone && !this.#releasing && !this.#unclear;
@@ -59,9 +50,7 @@ export class Hold implements Grant, Place {
     if (this.#gone) return;
     const told = this.held;
     this.#forget();
-    if (!told) return;
-    this.#reason = lostError(this.#name, broken);
-    this.#lost?.abort(this.#reason);
+    if (told) this.lost.abort(lostError(this.#name, broken));
   }
 
   check(): Promise<boolean> {
@@ -100,7 +89,9 @@ export class Hold implements Grant, Place {
       const ours = !this.#gone;
       this.#forget();
       // Gone, though not broken, after a try without an answer: it was that try which gave it back.
-      return answer === 1 || (answer === 0 && this.#unclear && ours);
+      if (answer === 1 || (answer === 0 && this.#unclear && ours)) return true;
+      this.lost.abort(lostError(this.#name, answer === 2));
+      return false;
     } catch (error) {
       if (error instanceof SessionLostError) return false;
       this.#unclear = true;
@@ -115,7 +106,7 @@ export class Hold implements Grant, Place {
     return session.call(
       script,
       this.tag,
-      [session.key, this.id, this.mode, ...more],
+      [this.id, this.mode, ...more],
       caller,
     );
   }

@@ -16,16 +16,16 @@ export function decode(text: string): string {
 
 /** The names of keys and channels. All keys of one lock or group begin with its tag, so that they share a slot. */
 export class Keys {
-  /** What the keys and channels of sessions begin with: `root:s:<sid>` and `root:c:<sid>`. */
+  /** What the keys and channels of sessions begin with: `root:s:<sid>` and `root:c:<sid>`. On a cluster keys do not. */
   readonly root: string;
 
   constructor(namespace: string) {
     this.root = encode(namespace);
   }
 
-  /** The key whose life is the session's. */
-  session(sid: string): string {
-    return `${this.root}:s:${sid}`;
+  /** What shares its slot with nothing but the session itself. */
+  home(sid: string): string {
+    return `{${this.root}:s:${sid}}`;
   }
 
   /** Where a session is told what concerns it. */
@@ -41,6 +41,16 @@ export class Keys {
   /** The tag of a group, also the channel of its changes. */
   group(id: string): string {
     return `{${this.root}:g:${encode(id)}}`;
+  }
+
+  /** A pattern of the keys that every group has one of. */
+  get allGroups(): string {
+    return `{${this.root.replace(/[\\*?[\]]/g, "\\$&")}:g:*}:m`;
+  }
+
+  /** The group that has such a key. */
+  groupOf(key: string): string {
+    return decode(key.slice(`{${this.root}:g:`.length, -"}:m".length));
   }
 
   /** The set of all groups of the namespace. */

@@ -1,22 +1,19 @@
-import { Redis } from "ioredis";
+import type { Redis } from "ioredis";
 import type { Clock } from "../../driver.ts";
+import { clean, cut, fields, isReply, makeClient } from "./client.ts";
+import type { Endpoint, Server } from "./endpoint.ts";
+import { type Replication, Unconfirmed } from "./replication.ts";
 import type { Script } from "./script.ts";
-
-/** Where a server is, and as whom to log in there. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  readonly db: number;
-}
 
 /** What a link is opened with. */
 export interface LinkOptions {
   readonly clock: Clock;
-  /** A request, or the connecting, that takes longer than these ms ends the link. */
+  /** The connecting ends the link when it takes longer than these ms. */
   readonly limit: number;
+  /** A request does so when it takes longer than these. */
+  readonly silence: number;
   readonly signal: AbortSignal;
+  readonly isCluster: boolean;
   readonly channels: Iterable<string>;
   /** The identity of the link before, which is closed on the server, so that no request of it is carried out late. */
   readonly former: string | undefined;
@@ -29,7 +26,7 @@ export interface LinkOptions {
 export class Interrupted extends Error {}
 
 /** Answers of a server that cannot serve at present, or is the wrong one by now. */
-const UNFIT = /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|TRYAGAIN|BUSY) /;
+const UNFIT = /^(LOADING|MASTERDOWN|READONLY|BUSY) /;
 
 /**
  * One connection, from when it is ready until it breaks; it is never repaired. Commands and messages share it (RESP3),
@@ -54,13 +51,14 @@ export class Link {
   }
 
   /** Connects, logs in and subscribes to the channels. */
-  static async open(endpoint: Endpoint, options: LinkOptions): Promise<Link> {
-    const client = new Redis(settings(endpoint));
+  static async open(server: Server, { access, db }: Endpoint, options: LinkOptions): Promise<Link> {
+    const start = options.clock.now();
+    const client = await makeClient(server, access, options, db);
     const link = new Link(client, options);
     client.on("error", (error: Error) => link.#cause ??= clean(error));
     client.on("message", options.message);
-    const stop = options.clock.after(options.limit, () => {
-      link.destroy(new Error(`no answer within ${options.limit} ms`));
+    const stop = options.clock.after(start + options.limit - options.clock.now(), () => {
+      link.destroy(new Error(`no answer within ${Math.round(options.limit)} ms`));
     });
     const abort = () => link.destroy(options.signal.reason);
     options.signal.addEventListener("abort", abort, { once: true });
@@ -93,8 +91,10 @@ export class Link {
     // Not all servers and users can do this; where they cannot, a late request is undone when it is noticed.
     const optional = () => undefined;
     const about = this.#client.call("client", ["info"]).catch(optional);
+    const hello = this.#client.call("hello").catch(optional);
     if (former) this.#client.call("client", ["kill", ...former.split(" "), "skipme", "yes"]).catch(optional);
     await this.#client.subscribe(...channels);
+    checkFitness(fields(await hello), this.#options.isCluster);
     const [, id, address] = /^id=(\d+) addr=(\S+)/.exec(String(await about)) ?? [];
     // The number alone could be another's, since a server that was restarted counts anew.
     if (id && address) this.identity = `id ${id} addr ${address}`;
@@ -106,17 +106,54 @@ export class Link {
   }
 
   /** Runs a script; rejects with `Interrupted`, or with what the server answered. */
-  async run(script: Script, key: string, args: readonly string[]): Promise<unknown> {
+  run(script: Script, key: string, args: readonly string[]): Promise<unknown> {
     // The first time in full, so that what is sent first is also done first.
-    if (this.#known.has(script)) {
-      try {
-        return await this.#ask(this.#client.call("evalsha", [script.sha, "1", key, ...args]));
-      } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+    if (!this.#known.has(script)) return this.#ask(this.#inFull(script, key, args));
+    const answer = this.#client.call("evalsha", [script.sha, ...this.#keys(key), ...args]);
+    return this.#ask(answer, () => this.#inFull(script, key, args));
+  }
+
+  #inFull(script: Script, key: string, args: readonly string[]): Promise<unknown> {
+    this.#known.add(script);
+    return this.#client.call("eval", [script.lua, ...this.#keys(key), ...args]);
+  }
+
+  /**
+   * On a cluster a second key, which does not exist: so no node runs a script while it gives the keys of the slot to
+   * another and may have some of them only.
+   */
+  #keys(key: string): string[] {
+    return this.#options.isCluster ? ["2", key, `${/^{[^}]*}/.exec(key)?.[0]}:`] : ["1", key];
+  }
+
+  /** All keys that match a pattern. */
+  async scan(pattern: string): Promise<string[]> {
+    const found = new Set<string>();
+    let cursor = "0";
+    do {
+      const page = await this.#ask(this.#client.call("scan", [cursor, "MATCH", pattern, "COUNT", "1000"]));
+      const [next, keys] = Array.isArray(page) ? page : [];
+      cursor = String(next ?? "0");
+      for (const key of Array.isArray(keys) ? keys : []) found.add(String(key));
+    } while (cursor !== "0");
+    return [...found];
+  }
+
+  /** Settles when enough replicas have all that was written on this link; rejects with `Unconfirmed` else. */
+  async replicated({ count, limit }: Replication): Promise<void> {
+    const { clock } = this.#options;
+    const end = clock.now() + limit;
+    for (;;) {
+      // In slices, since everything else on this connection waits for the end of each.
+      const slice = Math.max(Math.ceil(Math.min(end - clock.now(), 20)), 1);
+      const have = Number(await this.#ask(this.#client.call("wait", [`${count}`, `${slice}`])));
+      if (have >= count) return;
+      if (clock.now() >= end) {
+        throw new Unconfirmed(
+          `${have} of ${count} replicas have confirmed it within ${Math.round(limit)} ms`,
+        );
       }
     }
-    this.#known.add(script);
-    return await this.#ask(this.#client.call("eval", [script.lua, "1", key, ...args]));
   }
 
   /** Settles when the messages of a channel will come. */
@@ -136,18 +173,20 @@ export class Link {
     this.#destroyed = true;
     this.#cause ??= cause;
     this.#stopWatch?.();
-    this.#client.disconnect();
-    // Not there yet when the name of the host is still being looked up.
-    this.#client.stream?.destroy();
+    cut(this.#client);
   }
 
-  async #ask(answer: Promise<unknown>): Promise<unknown> {
+  /** @param inFull asks again where the server does not know the script that it was asked for */
+  async #ask(answer: Promise<unknown>, inFull?: () => Promise<unknown>): Promise<unknown> {
     const request = [this.#options.clock.now()];
     this.#pending.add(request);
-    this.#stopWatch ??= this.#options.clock.after(this.#options.limit, this.#watch);
+    this.#stopWatch ??= this.#options.clock.after(this.#options.silence, this.#watch);
     try {
       return await answer;
     } catch (error) {
+      if (inFull && error instanceof Error && error.message.startsWith("NOSCRIPT")) {
+        return await this.#ask(inFull());
+      }
       if (!isReply(error)) throw new Interrupted("the connection broke", { cause: this.#cause ?? error });
       if (!UNFIT.test(clean(error).message)) throw error;
       throw new Interrupted("the server cannot serve now", { cause: error });
@@ -157,45 +196,27 @@ export class Link {
   }
 
   #watch = (): void => {
-    const { clock, limit } = this.#options;
+    const { clock, silence } = this.#options;
     this.#stopWatch = undefined;
     const [oldest] = this.#pending;
     if (!oldest) return;
-    const left = (oldest[0] ?? 0) + limit - clock.now();
-    if (left <= 0 && this.#suspect === oldest) return this.destroy(new Error(`no answer within ${limit} ms`));
+    const left = (oldest[0] ?? 0) + silence - clock.now();
+    if (left <= 0 && this.#suspect === oldest) {
+      return this.destroy(new Error(`no answer within ${Math.round(silence)} ms`));
+    }
     // After a stall of the event loop the answer may lie in the socket: let it be read before giving up.
     if (left <= 0) this.#suspect = oldest;
     this.#stopWatch = clock.after(Math.max(left, 5), this.#watch);
   };
 }
 
-/** Settings with which the client does nothing of its own accord: no queue, no retry, no connection without asking. */
-function settings(endpoint: Endpoint) {
-  return {
-    host: endpoint.host,
-    port: endpoint.port,
-    username: endpoint.user,
-    password: endpoint.password,
-    db: endpoint.db,
-    protocol: 3,
-    lazyConnect: true,
-    retryStrategy: null,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    enableReadyCheck: false,
-    autoResubscribe: false,
-    autoResendUnfulfilledCommands: false,
-    disableClientInfo: true,
-    connectTimeout: 0,
-  } as const;
-}
-
-function isReply(error: unknown): error is Error {
-  return error instanceof Error && error.name === "ReplyError";
-}
-
-/** Takes the arguments of the command off an error: a password may be among them. */
-function clean(error: Error): Error {
-  if ("command" in error) delete error.command;
-  return error;
+/** Throws if a server says of itself that it is none to keep locks on; an old one says nothing. */
+function checkFitness(hello: ReadonlyMap<string, string>, isCluster: boolean): void {
+  const [mode, role] = [hello.get("mode"), hello.get("role")];
+  if (mode === "sentinel") throw new Error("it is a sentinel: want sentinel=NAME in the URL");
+  if (mode === "cluster" && !isCluster) {
+    throw new Error("it is a node of a cluster: want cluster=true in the URL");
+  }
+  if (mode === "standalone" && isCluster) throw new Error("it is no node of a cluster");
+  if (role === "replica") throw new Error("it is a replica, which can only be read");
 }

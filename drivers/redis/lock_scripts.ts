@@ -1,14 +1,13 @@
 /** The scripts that take locks, give them back, and take them away. */
-import { HOLD, LIVES, QUEUE } from "./lock_state.ts";
-import { COMMON, ONCE, Script } from "./script.ts";
+import { DOUBT, HOLD, LIVES, QUEUE } from "./lock_state.ts";
+import { COMMON, ENTER, ONCE, Script } from "./script.ts";
 
 /** A lock that nobody holds, waits for or watches: no more calls than must be, and no functions made for nothing. */
 const UNCONTENDED = `
 local attempt, mode, value = ARGV[2], ARGV[3], ARGV[6]
-if redis.call('EXISTS', ARGV[1]) == 0 then return 'lost' end
-local now = redis.call('GET', KEYS[1] .. ':x')
-if mode == 'x' and now then
-  local last = string.match(now, '^(%d+) %-$')
+if mode == 'x' and not ARGV[7] then
+  local found = redis.call('MGET', ARGV[1], KEYS[1] .. ':x')
+  local last = found[1] and found[2] and string.match(found[2], '^(%d+) %-$')
   if last then
     local time = redis.call('TIME')
     local token = string.format('%.0f', math.max(time[1] * 1000000 + time[2], last + 1))
@@ -26,31 +25,30 @@ end
  * arrival or empty, value. Answers `granted <token>`, `busy`, or `wait <arrival> <ms>`: how long the holder lives at
  * least, for the first in the queue, and the one before for the others.
  */
-export const ACQUIRE: Script = new Script(
+export const ACQUIRE: Script = Script.entering(
   UNCONTENDED,
+  ENTER,
   COMMON,
   HOLD,
   QUEUE,
   LIVES,
+  DOUBT,
   `
 local wait, arrival = ARGV[4] == 'wait', ARGV[5]
-load(now)
+load(call('GET', X))
 
 if mode == 'x' and held ~= '' and holder() == attempt then
-  local s, since, claim, v = details()
-  if claim ~= '0' then
-    held = attempt .. ' ' .. s .. ' ' .. since .. ' 0 ' .. v
-    call('SET', X, last .. ' ' .. flag .. ' ' .. held, 'PX', DAY)
-  end
+  local s, since, _, v = details()
+  held = attempt .. ' ' .. s .. ' ' .. since .. ' 0 ' .. v
+  -- Also where nothing changes: who waits for replicas waits for what it wrote last.
+  call('SET', X, last .. ' ' .. flag .. ' ' .. held, 'PX', DAY)
   return 'granted ' .. last
 end
 local record = mode == 'r' and call('HGET', R, attempt)
 if record then
   local s, token, since, claim, v = match(record, '^(%S+) (%S+) (%S+) (%S+) (.*)$')
-  if claim ~= '0' then
-    call('HSET', R, attempt, s .. ' ' .. token .. ' ' .. since .. ' 0 ' .. v)
-    advance()
-  end
+  call('HSET', R, attempt, s .. ' ' .. token .. ' ' .. since .. ' 0 ' .. v)
+  if claim ~= '0' then advance() end
   return 'granted ' .. token
 end
 
@@ -64,6 +62,7 @@ if waiting == 0 then
   if mode == 'x' and held == '' then death = prune_shared(not wait) end
   if not blocked(mode) then return grant(mode, sid, attempt, 0, value) end
 end
+if not wait or arrival ~= '' then doubt() end
 if not wait then return 'busy' end
 
 local entry = mode .. ' ' .. sid .. ' ' .. attempt

@@ -6,6 +6,7 @@
  * - `:q` sorted set, who waits: `mode sid attempt`, scored by arrival
  * - `:v` hash, attempt to value of those that wait and have one
  * - `:b` hash, the attempts whose hold was broken
+ * - `:a` string, for a second: the holders were asked whether they know of their hold
  *
  * `token` is the last one given. `flag` is `-` only where nobody waits, reads or watches, so that most locks are taken
  * and given back without looking for those; `q` where somebody may wait or read; `w` where somebody watches. `claim` is
@@ -123,5 +124,19 @@ local function prune_shared(early)
     elseif not first or ms < first then first = ms end
   end
   return first
+end
+`;
+
+/** Finding out whether holders know that they hold. */
+export const DOUBT = `
+-- A server that forgot its last moments, as one that was promoted may have, has holds that were given back since. Their
+-- session lives, hears of them here, and gives them back again.
+local function doubt()
+  if not call('SET', tag .. ':a', 1, 'PX', 1000, 'NX') then return end
+  if held ~= '' then tell((details()), 'doubt 0 ' .. tag .. ' x ' .. holder()) end
+  local all = call('HGETALL', R)
+  for i = 1, math.min(#all, 128), 2 do
+    tell(match(all[i + 1], '^%S+'), 'doubt 0 ' .. tag .. ' r ' .. all[i])
+  end
 end
 `;

@@ -24,9 +24,7 @@ export class Locks implements LockStore {
   }
 
   async entries(target: Target): Promise<Entry[]> {
-    const parts = strings(
-      await this.#session.call(ENTRIES, this.#session.keys.lock(target), [this.#session.key]),
-    );
+    const parts = strings(await this.#session.call(ENTRIES, this.#session.keys.lock(target), []));
     const entries: Entry[] = [];
     for (let i = 0; i < parts.length; i += 6) {
       const [memberId = "", attempt = "", mode, token, since, value = ""] = parts.slice(i, i + 6);
@@ -45,7 +43,7 @@ export class Locks implements LockStore {
     const tag = this.#session.keys.lock(target);
     let before = "";
     const look = async (rung: boolean): Promise<Level<Entry | undefined>> => {
-      const parts = strings(await this.#session.call(WATCH, tag, [this.#session.key]));
+      const parts = strings(await this.#session.call(WATCH, tag, []));
       const seen = parts.slice(0, 5).join(" ");
       const same = !rung && seen === before;
       before = seen;
@@ -65,8 +63,8 @@ export class Locks implements LockStore {
   }
 
   async break(target: Target): Promise<boolean> {
-    const args = [this.#session.key, crypto.randomUUID()];
-    return await this.#session.call(BREAK, this.#session.keys.lock(target), args) === 1;
+    const tag = this.#session.keys.lock(target);
+    return await this.#session.call(BREAK, tag, [crypto.randomUUID()]) === 1;
   }
 }
 

@@ -1,6 +1,6 @@
 import { ConnectionError, MemberNotJoinedError } from "../../core/errors.ts";
 import type { Presence } from "../../driver.ts";
-import type { Connection } from "./connection.ts";
+import type { Wire } from "./wire.ts";
 import { REMOVE } from "./group_scripts.ts";
 import type { RedisSession } from "./session.ts";
 
@@ -48,6 +48,12 @@ export class Member implements Presence {
     this.#session.members.delete(this.presence);
   }
 
+  /** It was given back. */
+  depart(): void {
+    this.forget();
+    this.#session.depart(this);
+  }
+
   /** After a join that failed: it may have been carried out all the same. */
   abandon(error: unknown): void {
     this.forget();
@@ -56,11 +62,12 @@ export class Member implements Presence {
   }
 
   /** Leaves when the session is closed. */
-  leave(connection: Connection): Promise<unknown> {
-    return connection.call(REMOVE, this.tag, this.#removal());
+  leave(connection: Wire): Promise<unknown> {
+    const key = this.#session.footing.key(this.tag);
+    return connection.call(REMOVE, this.tag, [key, ...this.#removal()]);
   }
 
   #removal(): string[] {
-    return [this.#session.key, crypto.randomUUID(), this.id, this.presence];
+    return [crypto.randomUUID(), this.id, this.presence];
   }
 }

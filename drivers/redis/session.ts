@@ -1,21 +1,23 @@
 import { ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import type { Latch } from "../../internal/latch.ts";
-import { type Caller, Connection } from "./connection.ts";
 import type { Contender } from "./contender.ts";
 import { Groups } from "./groups.ts";
 import type { Hold } from "./hold.ts";
+import { Footing } from "./footing.ts";
 import { encode, Keys } from "./keys.ts";
-import type { Endpoint } from "./link.ts";
 import { RELEASE } from "./lock_scripts.ts";
 import { Locks } from "./locks.ts";
 import type { Member } from "./member.ts";
 import { LOST, type Script } from "./script.ts";
-import { BEAT, END, OPEN } from "./session_scripts.ts";
+import { byTag, Pulse } from "./pulse.ts";
+import { END, OPEN } from "./session_scripts.ts";
+import type { Caller, Site, Wire } from "./wire.ts";
 
 /** Longer than this no session is granted: the keys of what it holds are given a day to live, renewed by its beats. */
 const MAX_TTL = 6 * 3_600_000;
-const HOUR = 3_600_000;
+/** So many memberships that were given back are remembered. */
+const MAX_DEPARTED = 100;
 
 /** A session: one key with a time to live, one connection, and the list of all that it has. */
 export class RedisSession implements Session {
@@ -26,8 +28,7 @@ export class RedisSession implements Session {
   /** Never used again, also not after a loss. */
   readonly sid: string = crypto.randomUUID();
   readonly keys: Keys;
-  /** Its key on the server. */
-  readonly key: string;
+  readonly footing: Footing;
   readonly clock: Clock;
   readonly memberId: string;
   readonly incarnation: string;
@@ -35,48 +36,51 @@ export class RedisSession implements Session {
   readonly contenders = new Map<string, Contender>();
   /** By presence. */
   readonly members = new Map<string, Member>();
+  /** Memberships that were given back, the latest: a server that forgot its last moments may have them again. */
+  readonly departed = new Set<Member>();
   /** The bells of all watches: rung when the connection is back and when the session ends. */
   readonly bells = new Set<Latch>();
-  readonly connection: Connection;
+  readonly connection: Wire;
   /** Set once the session is lost or closed; what all calls reject with from then on. */
   over: SessionLostError | undefined;
   readonly #options: OpenOptions;
+  readonly #pulse: Pulse;
   readonly #lost = new AbortController();
   /** What has still to be given back, since a first try failed. */
   readonly #debts = new Map<string, () => Promise<unknown>>();
-  #refreshed: number;
   #closing: Promise<void> | undefined;
 
-  private constructor(endpoint: Endpoint, clock: Clock, options: OpenOptions) {
+  private constructor(site: Site, clock: Clock, options: OpenOptions) {
     this.#options = options;
     this.clock = clock;
-    this.#refreshed = clock.now();
     this.ttl = Math.min(Math.max(Math.ceil(options.ttl), 1), MAX_TTL);
     this.memberId = options.memberId;
     this.incarnation = encode(options.incarnation);
     this.keys = new Keys(options.namespace);
-    this.key = this.keys.session(this.sid);
+    this.footing = new Footing(this.keys, this.sid, site.spread);
+    this.#pulse = new Pulse(this);
     this.locks = new Locks(this);
     this.groups = new Groups(this);
-    this.connection = new Connection(endpoint, {
+    this.connection = site.connect({
       clock,
       timeout: options.timeout,
       channel: this.keys.channel(this.sid),
       message: (text) => this.#message(text),
       suspended: () => options.note("suspended"),
-      restored: () => this.#restored(),
+      restored: (whole) => this.#restored(whole),
     });
   }
 
   /** Connects and begins a session. */
-  static async open(endpoint: Endpoint, clock: Clock, options: OpenOptions): Promise<RedisSession> {
+  static async open(site: Site, clock: Clock, options: OpenOptions): Promise<RedisSession> {
     options.signal.throwIfAborted();
-    const session = new RedisSession(endpoint, clock, options);
+    const session = new RedisSession(site, clock, options);
     const abort = () => session.connection.end(options.signal.reason);
     options.signal.addEventListener("abort", abort, { once: true });
     try {
       await session.connection.start();
-      await session.connection.call(OPEN, session.key, [session.memberId, String(session.ttl)]);
+      await session.connection.call(OPEN, session.#homeKey, [session.memberId, String(session.ttl)]);
+      session.footing.enter(session.footing.home, session.#homeKey);
       options.signal.throwIfAborted();
       return session;
     } catch (error) {
@@ -95,36 +99,33 @@ export class RedisSession implements Session {
   }
 
   /** Runs a script on behalf of the session. */
-  async call(script: Script, key: string, args: readonly string[], caller?: Caller): Promise<unknown> {
-    if (this.over) throw this.over;
-    const answer = await this.connection.call(script, key, args, caller);
-    if (answer === LOST) this.#lose();
-    if (this.over) throw this.over;
-    return answer;
+  async call(script: Script, tag: string, args: readonly string[], caller?: Caller): Promise<unknown> {
+    for (;;) {
+      if (this.over) throw this.over;
+      const key = this.footing.key(tag);
+      const isNew = script.enters && this.footing.isNew(tag);
+      const entry = isNew ? this.#pulse.entry() : [];
+      const { renewed } = this.#pulse;
+      const answer = await this.connection.call(script, tag, [key, ...args, ...entry], caller);
+      if (answer === LOST) this.loseAt(tag, key);
+      if (this.over) throw this.over;
+      // Who was lost there can begin anew; what it had is gone.
+      if (answer === LOST && script.enters) continue;
+      // Renewed meanwhile everywhere but here: it is to live as long here too.
+      if (isNew && (renewed !== this.#pulse.renewed || this.footing.key(tag) !== key)) continue;
+      if (isNew) this.footing.enter(tag, key);
+      return answer;
+    }
+  }
+
+  get #homeKey(): string {
+    return this.footing.key(this.footing.home);
   }
 
   async beat(): Promise<void> {
     for (const debt of this.#debts.values()) void debt();
-    await this.#look(this.ttl);
-  }
-
-  /** Renews the session, or only looks with a `ttl` of 0, and tells what is gone. */
-  async #look(ttl: number): Promise<void> {
-    const holds = [...this.holds.values()].filter((hold) => hold.held);
-    const members = [...this.members.values()].filter((member) => member.joined);
-    const now = this.clock.now();
-    const refresh = now - this.#refreshed > HOUR;
-    const args = [String(ttl), refresh ? "1" : "0", String(holds.length)];
-    for (const hold of holds) args.push(hold.tag, hold.mode, hold.id);
-    for (const member of members) args.push(member.tag, member.id, member.presence);
-    const gone = await this.call(BEAT, this.key, args);
-    if (refresh) this.#refreshed = now;
-    if (!Array.isArray(gone)) return;
-    for (let i = 0; i < gone.length; i += 2) {
-      const place = Number(gone[i]) - 1;
-      holds[place]?.lose(gone[i + 1] === 1);
-      members[place - holds.length]?.lose("is gone");
-    }
+    await this.connection.confirm();
+    await this.#pulse.look(this.ttl);
   }
 
   /** Gives something back, now and, if that fails, whenever there is a chance; settles after the first try. */
@@ -141,9 +142,15 @@ export class RedisSession implements Session {
     await debt();
   }
 
+  /** Notes that a membership was given back. */
+  depart(member: Member): void {
+    const [oldest] = this.departed.add(member);
+    if (this.departed.size > MAX_DEPARTED && oldest) this.departed.delete(oldest);
+  }
+
   /** Leaves the queue of a lock, or gives it back if it was granted meanwhile. */
   withdraw(tag: string, mode: string, id: string): Promise<void> {
-    return this.owe(id, () => this.call(RELEASE, tag, [this.key, id, mode]));
+    return this.owe(id, () => this.call(RELEASE, tag, [id, mode]));
   }
 
   #message(text: string): void {
@@ -152,17 +159,30 @@ export class RedisSession implements Session {
     if (what === "broken") this.holds.get(id)?.lose(true);
     const contender = this.contenders.get(id);
     if (contender) contender.hear(what, Number(ms));
-    // Granted to an attempt that was given up, whose request arrived after its withdrawal.
-    else if (what === "granted" && !this.holds.has(id)) void this.withdraw(tag, detail, id);
+    // Granted to an attempt that was given up, whose request arrived after its withdrawal; or held by one that was
+    // given back, which the server forgot.
+    else if ((what === "granted" || what === "doubt") && !this.holds.has(id)) {
+      void this.withdraw(tag, detail, id);
+    }
   }
 
-  #restored(): void {
-    this.#options.note("reconnected");
+  #restored(whole: boolean): void {
+    if (whole) this.#options.note("reconnected");
     for (const contender of this.contenders.values()) contender.hear("restored", 0);
     for (const bell of this.bells) bell.ring();
     for (const debt of this.#debts.values()) void debt();
+    for (const member of this.departed) void this.owe(member.presence, () => member.leave(this.connection));
     // What it cannot find out, the next beat will.
-    this.#look(0).catch(() => {});
+    this.#pulse.look(0).catch(() => {});
+  }
+
+  /** The session's key is gone, and what depended on it. */
+  loseAt(tag: string, key: string): void {
+    if (!this.footing.spread || tag === this.footing.home) return this.#lose();
+    if (!this.footing.lose(tag, key)) return;
+    for (const hold of byTag(this.holds.values()).get(tag) ?? []) hold.lose(false);
+    for (const member of byTag(this.members.values()).get(tag) ?? []) member.lose("is gone");
+    for (const contender of byTag(this.contenders.values()).get(tag) ?? []) contender.hear("lost", 0);
   }
 
   #lose(): void {
@@ -197,11 +217,14 @@ export class RedisSession implements Session {
   /** Gives all back, in one go: what is sent last is done last. */
   async #leave(): Promise<void> {
     const locks = [...this.contenders.values(), ...this.holds.values()];
+    const tags = new Set([this.footing.home, ...this.footing.tags]);
     await Promise.allSettled([
       ...[...this.#debts.values()].map((debt) => debt()),
-      ...locks.map(({ tag, id, mode }) => this.connection.call(RELEASE, tag, [this.key, id, mode])),
+      ...locks.map(({ tag, id, mode }) =>
+        this.connection.call(RELEASE, tag, [this.footing.key(tag), id, mode])
+      ),
       ...[...this.members.values()].map((member) => member.leave(this.connection)),
-      this.connection.call(END, this.key, []),
+      ...[...tags].map((tag) => this.connection.call(END, this.footing.key(tag), [])),
     ]);
   }
 }

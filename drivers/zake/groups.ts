@@ -70,7 +70,8 @@ export class Groups {
   update(namespace: string, id: string, member: string, data: string, presence?: string): void {
     const seats = this.#seats(namespace, id);
     const seat = this.#seat(seats, id, member, presence);
-    seats.set(member, { ...seat, record: { ...seat.record, data, updatedAt: this.#world.clock.wall() } });
+    const updatedAt = Math.max(seat.record.updatedAt, this.#world.clock.wall());
+    seats.set(member, { ...seat, record: { ...seat.record, data, updatedAt } });
     this.#world.tell(groupKey(namespace, id));
   }
 

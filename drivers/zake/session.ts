@@ -1,4 +1,4 @@
-import { SessionLostError } from "../../core/errors.ts";
+import { type LockBrokenError, SessionLostError } from "../../core/errors.ts";
 import type {
   Attempt,
   Entry,
@@ -79,36 +79,52 @@ export class ZakeSession implements Session, Resident {
   async #acquire(attempt: Attempt): Promise<Grant | undefined> {
     const granted = Promise.withResolvers<bigint>();
     const broken = new AbortController();
+    let breach: LockBrokenError | undefined;
     attempt.signal.throwIfAborted();
     const taken = await this.#request(() =>
       this.#world.claim(this, attempt, {
         granted: (token) => this.#link.push(() => granted.resolve(token)),
-        broken: (reason) => this.#link.push(() => broken.abort(reason)),
+        broken: (reason) => {
+          breach = reason;
+          this.#link.push(() => broken.abort(reason));
+        },
       })
     );
     if (!taken) return undefined;
     const token = await this.#unlessAborted(granted.promise, attempt);
-    const ours = <T>(otherwise: T, call: () => T) =>
-      this.lost.aborted ? Promise.resolve(otherwise) : this.#request(call);
+    const ours = async (call: () => boolean) => {
+      if (this.lost.aborted) return false;
+      try {
+        const done = await this.#request(call);
+        // The answer says it before the news do, which may be on their way.
+        if (breach) broken.abort(breach);
+        return done;
+      } catch (error) {
+        if (error instanceof SessionLostError) return false;
+        throw error;
+      }
+    };
     return {
       token,
       lost: broken.signal,
-      check: () => ours(false, () => this.#world.holds(this, attempt, attempt.id)),
-      update: (value) => ours(false, () => this.#world.proclaim(this, attempt, attempt.id, value)),
-      release: () => ours(false, () => this.#world.quit(this, attempt, attempt.id)),
+      check: () => ours(() => this.#world.holds(this, attempt, attempt.id)),
+      update: (value) => ours(() => this.#world.proclaim(this, attempt, attempt.id, value)),
+      release: () => ours(() => this.#world.quit(this, attempt, attempt.id)),
     };
   }
 
   /** Waits for a grant; when the caller gives up, leaves the line, or gives back what was granted meanwhile. */
   async #unlessAborted(granted: Promise<bigint>, attempt: Attempt): Promise<bigint> {
     const over = Promise.withResolvers<never>();
+    over.promise.catch(() => {}); // Nobody waits for it while the attempt is taken back.
     const stop = (signal: AbortSignal) => () => over.reject(signal.reason);
     const [abort, lose] = [stop(attempt.signal), stop(this.lost)];
     attempt.signal.addEventListener("abort", abort, { once: true });
     this.lost.addEventListener("abort", lose, { once: true });
     try {
-      // It may have been aborted while the claim was on its way.
+      // Either may have happened while the claim was on its way.
       attempt.signal.throwIfAborted();
+      this.lost.throwIfAborted();
       return await Promise.race([granted, over.promise]);
     } catch (reason) {
       if (!this.lost.aborted) await this.#quit(attempt);

@@ -1,3 +1,4 @@
+import { checkDuration } from "../../core/names.ts";
 import type { Clock } from "../../driver.ts";
 
 /**
@@ -49,9 +50,12 @@ export class VirtualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Lets time pass: fires what falls due, in order, and lets what it started run before the next. */
+  /**
+   * Lets time pass: fires what falls due, in order, and lets what it started run before the next.
+   * @throws {RangeError} when `ms` is not finite and from 0
+   */
   async advance(ms: number): Promise<void> {
-    const until = this.#now + ms;
+    const until = this.#now + checkDuration("time to let pass", ms);
     await settle();
     for (let next = this.#next(until); next; next = this.#next(until)) {
       this.#timers.delete(next);
@@ -62,9 +66,12 @@ export class VirtualClock implements Clock {
     this.#moveTo(until);
   }
 
-  /** Stalls the event loop: time passes on both clocks, and nothing fires before the next `advance()`. */
+  /**
+   * Stalls the event loop: time passes on both clocks, and nothing fires before the next `advance()`.
+   * @throws {RangeError} when `ms` is not finite and from 0
+   */
   stall(ms: number): void {
-    this.#moveTo(this.#now + ms);
+    this.#moveTo(this.#now + checkDuration("time to let pass", ms));
   }
 
   /** Suspends the machine: the wall clock goes on, the monotonic clock and all timers stand still. */

@@ -27,6 +27,7 @@ import { options } from "./connecting/options.ts";
 import { closing } from "./session/closing.ts";
 import { replacing } from "./session/replacing.ts";
 import { clocks } from "./session/clocks.ts";
+import { bound } from "./session/bound.ts";
 import { outages } from "./session/outages.ts";
 import { losses } from "./session/losses.ts";
 import { lifetimes } from "./session/lifetimes.ts";
@@ -53,6 +54,7 @@ export const CASES: readonly Case[] = [
   ...replacing,
   ...clocks,
   ...outages,
+  ...bound,
   ...losses,
   ...lifetimes,
   ...lifecycle,

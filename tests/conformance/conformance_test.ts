@@ -1,4 +1,4 @@
-// Every case on the backend that COORD_BACKEND names; COORD_CASES picks cases by a pattern.
+// Every case on the backend that COORD_BACKEND names; COORD_CASES picks cases by a pattern, COORD_NEEDS by what they need.
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
@@ -10,7 +10,11 @@ import { judge } from "./verdict.ts";
 
 const backend = process.env.COORD_BACKEND ?? "zake";
 const { fixture }: { fixture: Fixture } = await import(`./fixtures/${backend}.ts`);
-const chosen = CASES.filter(({ name }) => new RegExp(process.env.COORD_CASES ?? "").test(name));
+const pattern = new RegExp(process.env.COORD_CASES ?? "");
+const need = process.env.COORD_NEEDS;
+const chosen = CASES.filter(({ name, needs = [] }) =>
+  pattern.test(name) && (need === undefined || needs.some((each) => each === need))
+);
 const verdicts = chosen.map((each) => ({ each, verdict: judge(each, fixture) }));
 const pool = new Pool(
   fixture,
@@ -34,5 +38,5 @@ for (const { each, verdict } of verdicts) {
 test("no rejection goes unheard", { timeout: LIMIT }, async () => {
   await pool.end();
   // A case that fails in the middle leaves promises behind that nobody waits for.
-  if (pool.failures === 0) assert.deepEqual(strays, []);
+  if (!pool.hasFailures) assert.deepEqual(strays, []);
 });

@@ -5,8 +5,11 @@ import type { Fixture, Means } from "./suite.ts";
 export function meansOf(fixture: Fixture, characteristics: ReadonlySet<Characteristic>): ReadonlySet<Means> {
   const means = new Set<Means>();
   if (characteristics.has("DISTRIBUTED_ACROSS_PROCESSES")) means.add("processes");
+  // What rests on no time-out is gone at once when its connection is.
   if (!characteristics.has("NON_TIMEOUT_BASED")) means.add("expiry");
+  else if (fixture.server) means.add("bound");
   if (fixture.server) means.add("server").add("proxy").add("line");
+  if (fixture.login) means.add("login");
   if (fixture.partition) means.add("line");
   return means;
 }

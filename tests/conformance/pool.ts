@@ -1,9 +1,12 @@
 import process from "node:process";
+import { inspect } from "node:util";
 import { currentRuntime } from "../processes/runtimes.ts";
+import { IdleWorkers } from "./idle_workers.ts";
+import { waitedForProcessors } from "./pressure.ts";
 import { Pulse } from "./pulse.ts";
 import { CaseStage } from "./stage.ts";
 import type { Case, Fixture, Place } from "./suite.ts";
-import { within } from "./waiting.ts";
+import { elapse, within } from "./waiting.ts";
 
 /** The longest that a case may run, in ms: one that hangs fails alone, and says which it is. */
 const CASE_LIMIT = 90_000;
@@ -15,13 +18,20 @@ const PROCESS_WEIGHT = 3;
 /** A pause of the event loop, in ms, after which a time-out says nothing about the backend: operations have 500 ms. */
 const STANDSTILL = 300;
 
+/** The share of a case's time in which processes waited for a processor, from which on the machine is too busy. */
+const BUSY = 0.5;
+
+/** A busy machine, or a server that has only just begun, is given so many ms before a case is played again. */
+const BREATH = 3_000;
+
 /** Runs cases side by side, in their order, on one backend, which is started before the first and ended after the last. */
 export class Pool {
   readonly #fixture: Fixture;
+  readonly #idle = new IdleWorkers();
   readonly #outcomes = new Map<Case, PromiseWithResolvers<void>>();
   #done: Promise<void> | undefined;
-  /** How many cases have failed so far. */
-  failures = 0;
+  /** Whether a play of a case has failed: then there may be promises that nobody waits for. */
+  hasFailures = false;
 
   constructor(fixture: Fixture, cases: readonly Case[]) {
     this.#fixture = fixture;
@@ -52,6 +62,7 @@ export class Pool {
     const cases = [...this.#outcomes.keys()];
     await this.#runTogether(cases.filter((each) => !each.alone), place);
     for (const each of cases.filter(({ alone }) => alone)) await this.#run(each, place);
+    await this.#idle[Symbol.asyncDispose]();
     await place.stop();
   }
 
@@ -78,7 +89,6 @@ export class Pool {
       await this.#tryTwice(each, place);
       outcome?.resolve();
     } catch (error) {
-      this.failures++;
       outcome?.reject(error);
     }
     if (process.env.COORD_TIMES) {
@@ -86,15 +96,26 @@ export class Pool {
     }
   }
 
-  /** A case that failed while the machine stood still is played once more, in a namespace of its own. */
+  /**
+   * A case is played once more, in a namespace of its own, when it failed while the machine stood still; so is one in
+   * which a call had no answer in its short time, while the machine was too busy for the servers to answer.
+   */
   async #tryTwice(each: Case, place: Place): Promise<void> {
     const pulse = new Pulse();
+    const [start, before] = [performance.now(), waitedForProcessors()];
     try {
       await this.#play(each, place);
     } catch (error) {
+      this.hasFailures = true;
       const pause = pulse.longest();
-      if (each.alone || pause < STANDSTILL) throw error;
-      console.log(`AGAIN ${each.name}: the event loop stood still for ${Math.round(pause)} ms: ${error}`);
+      const busy = (waitedForProcessors() - before) / (performance.now() - start);
+      const isMachine = pause >= STANDSTILL || (busy >= BUSY && isUnanswered(error));
+      if (each.alone || !isMachine) throw error;
+      const why = `the event loop stood still for ${Math.round(pause)} ms, processes for ${
+        Math.round(busy * 100)
+      } %`;
+      console.log(`AGAIN ${each.name}: ${why}: ${error}`);
+      await elapse(BREATH);
       await this.#play(each, place);
     } finally {
       pulse.stop();
@@ -102,9 +123,15 @@ export class Pool {
   }
 
   async #play(each: Case, place: Place): Promise<void> {
-    await using stage = new CaseStage(this.#fixture, place, each.needs);
+    await using stage = new CaseStage({ fixture: this.#fixture, place, idle: this.#idle }, each.needs);
     await within(each.run(stage), "the case has ended", CASE_LIMIT);
   }
+}
+
+/** Whether a call, here or in another process, had no answer within its deadline. */
+function isUnanswered(error: unknown): boolean {
+  const isConnection = error instanceof Error && "code" in error && error.code === "CONNECTION";
+  return isConnection && /no answer .*within \d+ ms/.test(inspect(error));
 }
 
 function weigh({ needs = [] }: Case): number {

@@ -3,10 +3,11 @@ import type { Leader } from "../../core/api/election.ts";
 import type { Holder } from "../../core/api/lock.ts";
 import type { Mode } from "../../driver.ts";
 import type { Runtime } from "../processes/runtimes.ts";
-import { spawnWorker, type Worker } from "../processes/spawn.ts";
+import type { Worker } from "../processes/spawn.ts";
 import type { WireError } from "../processes/wire.ts";
 
-const SCRIPT = new URL("./worker.ts", import.meta.url);
+/** What the process of a member runs. */
+export const WORKER = new URL("./worker.ts", import.meta.url);
 
 /** A lease, or a leadership, in another process. */
 export interface LeaseFacts {
@@ -31,6 +32,7 @@ export interface Contest {
 
 /** One hold of a contender: from after the grant to before the release, in ms since 1970. */
 export interface Turn {
+  readonly member: string;
   readonly token: bigint;
   readonly from: number;
   readonly to: number;
@@ -42,21 +44,20 @@ export class RemoteMember {
   readonly runtime: Runtime;
   readonly process: Worker;
 
-  constructor(memberId: string, runtime: Runtime, process: Worker) {
+  private constructor(memberId: string, runtime: Runtime, process: Worker) {
     this.memberId = memberId;
     this.runtime = runtime;
     this.process = process;
   }
 
-  static async start(
-    runtime: Runtime,
+  /** Opens a coordinator in a process that runs {@linkcode WORKER} and has none. */
+  static async open(
+    { runtime, process }: { readonly runtime: Runtime; readonly process: Worker },
     url: string,
     options: CoordinatorOptions & { memberId: string },
   ): Promise<RemoteMember> {
-    const worker = await spawnWorker(runtime, SCRIPT, {
-      env: { COORD_WORKER: JSON.stringify({ url, options }) },
-    });
-    return new RemoteMember(options.memberId, runtime, worker);
+    await process.call("open", url, options);
+    return new RemoteMember(options.memberId, runtime, process);
   }
 
   acquire(name: string, options: { mode?: Mode; timeout?: number } = {}): Promise<RemoteLease> {
@@ -98,6 +99,15 @@ export class RemoteMember {
 
   contend(name: string, contest: Contest): Promise<Turn[]> {
     return this.call("contend", name, contest);
+  }
+
+  /** Acquires, holds for so many ms, and releases, while servers come and go, until it is told to {@linkcode relent}. */
+  struggle(name: string, hold: number): Promise<Turn[]> {
+    return this.call("struggle", name, hold);
+  }
+
+  relent(): Promise<void> {
+    return this.call("relent");
   }
 
   /** Blocks its event loop. */

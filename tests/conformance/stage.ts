@@ -1,10 +1,12 @@
 import type { Characteristic } from "../../characteristics.ts";
 import type { Coordinator, CoordinatorOptions } from "../../core/api/coordinator.ts";
+import { ConnectionError } from "../../core/errors.ts";
 import type { DriverFactory, Entry, Kind, Opener, Session } from "../../driver.ts";
 import { getCoordinator } from "../../mod.ts";
 import { currentRuntime, type Runtime, RUNTIMES } from "../processes/runtimes.ts";
 import { startProxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
+import type { IdleWorkers } from "./idle_workers.ts";
 import { meansOf } from "./means.ts";
 import { RemoteMember } from "./remote.ts";
 import type {
@@ -26,11 +28,17 @@ import { elapse, eventually, within } from "./waiting.ts";
 /** Short, so that waiting for an expiry is bearable; longer than a busy machine's pauses. */
 const TTL = 1_500;
 
+/** For cases in which what a killed process leaves behind is to expire, beside processes that a busy machine slows down. */
+const MORTAL_TTL = 4_000;
+
 /** For cases in which nothing is to expire: no pause of the machine disturbs them. */
 const CALM_TTL = 10_000;
 
+/** So often a coordinator is opened that finds no server. */
+const TRIES = 5;
+
 /** Who needs one of these may wait for an expiry. */
-const FAULTS: readonly Need[] = ["processes", "server", "proxy", "line", "expiry"];
+const FAULTS: readonly Need[] = ["server", "proxy", "line", "expiry"];
 
 /** A bystander is never renewed, so it must outlive the case. */
 const BYSTANDER_TTL = 600_000;
@@ -44,12 +52,14 @@ let stages = 0;
 export class CaseStage implements Stage, AsyncDisposable {
   readonly driver: string;
   readonly characteristics: ReadonlySet<Characteristic>;
-  readonly ttl = TTL;
+  readonly ttl: number;
+  readonly lingers: number;
   readonly namespace: string;
   readonly url: string;
   readonly factory: DriverFactory;
   readonly #fixture: Fixture;
   readonly #place: Place;
+  readonly #idle: IdleWorkers;
   readonly #means: ReadonlySet<Means>;
   readonly #ends: (() => unknown)[] = [];
   readonly #id = `${currentRuntime}${++stages}`;
@@ -57,10 +67,10 @@ export class CaseStage implements Stage, AsyncDisposable {
   #names = 0;
   #workers = RUNTIMES.indexOf(currentRuntime);
 
-  readonly #defaultTtl: number;
-
-  constructor(fixture: Fixture, place: Place, needs: readonly Need[] = []) {
-    this.#defaultTtl = needs.some((need) => FAULTS.includes(need)) ? TTL : CALM_TTL;
+  constructor(
+    { fixture, place, idle }: { fixture: Fixture; place: Place; idle: IdleWorkers },
+    needs: readonly Need[] = [],
+  ) {
     this.driver = fixture.driver;
     this.factory = fixture.factory;
     this.characteristics = fixture.factory(place.url).characteristics;
@@ -68,7 +78,16 @@ export class CaseStage implements Stage, AsyncDisposable {
     this.namespace = `conformance-${this.#id}-${crypto.randomUUID().slice(0, 8)}`;
     this.#fixture = fixture;
     this.#place = place;
+    this.#idle = idle;
     this.#means = meansOf(fixture, this.characteristics);
+    this.ttl = this.#ttlFor(needs);
+    this.lingers = this.#asked(this.ttl);
+  }
+
+  #ttlFor(needs: readonly Need[]): number {
+    if (needs.some((need) => FAULTS.includes(need))) return TTL;
+    // What a process that is killed leaves behind need not expire everywhere.
+    return needs.includes("processes") && this.has("expiry") ? MORTAL_TTL : CALM_TTL;
   }
 
   name(word = "name"): string {
@@ -112,6 +131,7 @@ export class CaseStage implements Stage, AsyncDisposable {
     return {
       ...this.#site(this.url, { joined: (id) => members.push(id) }),
       sever: () => turn(true),
+      interrupt: (fault = () => turn(true)) => fault(),
       heal: () => turn(false),
     };
   }
@@ -158,6 +178,7 @@ export class CaseStage implements Stage, AsyncDisposable {
       ...this.#site(server.urlAt(proxy.port), { direct: server.url }),
       proxy,
       sever: () => proxy.blackHole(),
+      interrupt: (fault = () => proxy.blackHole()) => this.has("bound") ? proxy.hold() : fault(),
       heal: () => proxy.forward(),
     };
   }
@@ -182,24 +203,36 @@ export class CaseStage implements Stage, AsyncDisposable {
     const complete = this.#complete(options);
     joined(complete.memberId);
     const opener = this.#opener(url);
-    const coordinator = await getCoordinator(wrap ? wrap(opener) : opener, complete);
+    const coordinator = await this.#connect(() => getCoordinator(wrap ? wrap(opener) : opener, complete));
     this.defer(() => coordinator.close());
     return coordinator;
+  }
+
+  /** With a short ttl there are 500 ms for it, which a server on a busy machine may not keep to. */
+  async #connect(open: () => Promise<Coordinator>): Promise<Coordinator> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await open();
+      } catch (error) {
+        if (tries === TRIES || !(error instanceof ConnectionError)) throw error;
+        console.log(`AGAIN a coordinator is opened: ${error.message}`);
+      }
+    }
   }
 
   async #workerAt(url: string, runtime: Runtime | undefined, options: WorkerSettings): Promise<RemoteMember> {
     // The runtime that runs the test comes last: what two of them do together is worth more.
     const next = runtime ?? RUNTIMES[++this.#workers % RUNTIMES.length] ?? currentRuntime;
-    const member = await RemoteMember.start(next, url, this.#complete(options));
+    const process = await this.#idle.take(next);
     this.defer(async () => {
       try {
-        member.resume();
+        process.kill("SIGCONT");
       } catch {
         // It was killed by the case.
       }
-      await member.process.close();
+      await this.#idle.keep({ runtime: next, process });
     });
-    return member;
+    return await RemoteMember.open({ runtime: next, process }, url, this.#complete(options));
   }
 
   async #entriesAt(url: string, name: string, kind: Kind): Promise<Entry[]> {
@@ -228,6 +261,7 @@ export class CaseStage implements Stage, AsyncDisposable {
       ttl: BYSTANDER_TTL,
       timeout: 10_000,
       signal: new AbortController().signal,
+      closing: AbortSignal.abort(),
       note: () => {},
     });
     this.defer(() => session.close());
@@ -240,7 +274,15 @@ export class CaseStage implements Stage, AsyncDisposable {
   }
 
   #complete(options: CoordinatorOptions): CoordinatorOptions & { memberId: string } {
-    const ttl = options.heartbeat === "manual" ? TTL : this.#defaultTtl;
-    return { namespace: this.namespace, ttl, ...options, memberId: options.memberId ?? this.name("member") };
+    // Who sends no heartbeat is lost as soon as with a short ttl, but has more time for an operation.
+    const calm = options.heartbeat === "manual" ? { ttl: CALM_TTL, margin: CALM_TTL - TTL } : {};
+    const { ttl = this.ttl, ...rest } = options.ttl === undefined ? { ...calm, ...options } : options;
+    const memberId = options.memberId ?? this.name("member");
+    return { namespace: this.namespace, ...rest, ttl: this.#asked(ttl), memberId };
+  }
+
+  /** What to ask for, in ms, to be granted that. */
+  #asked(ttl: number): number {
+    return ttl / (this.#fixture.grants ?? 1);
   }
 }

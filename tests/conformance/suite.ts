@@ -16,8 +16,12 @@ export type Means =
   | "proxy"
   /** A member can be cut off from it. */
   | "line"
+  /** A server that asks for a password, and refuses a wrong one. */
+  | "login"
   /** Holds end by a time-out: it is not `NON_TIMEOUT_BASED`. */
-  | "expiry";
+  | "expiry"
+  /** A session is a connection to a server, and ends with it. */
+  | "bound";
 
 /** What a case needs of a backend: a characteristic, or a means. */
 export type Need = Characteristic | Means;
@@ -44,8 +48,8 @@ export interface OpenSettings extends CoordinatorOptions {
 export interface Site {
   readonly url: string;
   /**
-   * Opens a coordinator in this process, in the case's namespace. Its ttl is `Stage.ttl` in a case that needs
-   * processes, faults or expiry, and with a manual heartbeat; else it is long, so that a slow machine disturbs nothing.
+   * Opens a coordinator in this process, in the case's namespace, with the ttl `Stage.ttl`; with a manual heartbeat
+   * what is certain is as short as where faults are needed.
    */
   open(options?: OpenSettings): Promise<Coordinator>;
   /** Starts a process with a coordinator of its own; without a runtime, one after the other of the three. */
@@ -63,6 +67,11 @@ export type WorkerSettings = Omit<CoordinatorOptions, "characteristics" | "drive
 export interface Line extends Site {
   /** Nothing goes through any more, and nobody is told. */
   sever(): void;
+  /**
+   * Does what a session outlives: `fault`, or severs the way; where a session is its connection, all that goes through
+   * is held back until the way is healed, as by a network that comes back.
+   */
+  interrupt(fault?: () => void): void;
   heal(): void;
 }
 
@@ -81,8 +90,13 @@ export interface Served extends Site {
 export interface Stage extends Site {
   readonly driver: string;
   readonly characteristics: ReadonlySet<Characteristic>;
-  /** A short ttl, in ms, for those who wait for an expiry. */
+  /**
+   * Of sessions in this case, in ms: short where it needs faults or expiry, bearable where what killed processes leave
+   * behind expires, else long, so that a slow machine disturbs nothing.
+   */
   readonly ttl: number;
+  /** How long at most a session of that ttl outlives its process, in ms: what is asked for, where less is granted. */
+  readonly lingers: number;
   /** The namespace of coordinators that are opened without one; no other case has it. */
   readonly namespace: string;
   /** A name that nothing else has. */
@@ -121,8 +135,12 @@ export interface Fixture {
   readonly factory: DriverFactory;
   /** Starts the backend that all cases share. */
   start(): Promise<Place>;
+  /** What part of the ttl that is asked for a session is granted, so that the suite asks for more; default 1. */
+  readonly grants?: number;
   /** Starts a server for one case; gives the case the means "server", "proxy" and "line". */
   readonly server?: (settings: ServerSettings) => Promise<Server>;
+  /** Whether that server can ask for a password. */
+  readonly login?: boolean;
   /** Cuts members off, where no proxy can; gives the case the means "line". */
   readonly partition?: (url: string, members: readonly string[], cut: boolean) => void;
 }

@@ -29,6 +29,8 @@ function explain(driver: string, need: Need): string {
   if (need === "server") return `${driver} has no server`;
   if (need === "proxy") return `${driver} has no TCP connection`;
   if (need === "line") return `no member can be cut off from ${driver}`;
+  if (need === "login") return `the servers of ${driver} that it runs on refuse nobody`;
   if (need === "expiry") return `on ${driver} nothing expires`;
+  if (need === "bound") return `a session of ${driver} is no connection`;
   return `${driver} does not promise ${need}, and need not`;
 }

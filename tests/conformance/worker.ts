@@ -1,34 +1,47 @@
-// The process that Stage.worker() starts: one coordinator, driven by calls.
+// The process that Stage.worker() starts: one coordinator at a time, driven by calls.
 import process from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Coordinator } from "../../core/api/coordinator.ts";
+import type { Coordinator, CoordinatorOptions } from "../../core/api/coordinator.ts";
 import type { CampaignOptions, Leadership } from "../../core/api/election.ts";
 import type { JoinOptions, Membership } from "../../core/api/group.ts";
 import type { AcquireOptions, Lease, TryOptions } from "../../core/api/lock.ts";
 import type { Partitioner, PartitionOptions, PlacementOptions } from "../../core/api/partition.ts";
-import { getCoordinator } from "../../mod.ts";
+import { ConnectionError, CoordError, getCoordinator } from "../../mod.ts";
 import { serve } from "../processes/serve.ts";
 import { describeError } from "../processes/wire.ts";
 import type { Contest, LeaseFacts, LossFacts, Turn } from "./remote.ts";
 
-const { url, options } = JSON.parse(process.env.COORD_WORKER ?? "{}");
 // It ends when its input does: one that ends for want of anything to wait for has lost something, and says so.
 process.on("beforeExit", () => process.exit(99));
-const coord = await open();
+let coord: Coordinator;
+let close: () => Promise<void> = () => Promise.resolve();
 const leases = new Map<number, Lease>();
 const memberships = new Map<number, Membership<unknown>>();
 let partitioner: Partitioner | undefined;
 let next = 1;
+let struggling = false;
 
 /** A short ttl leaves half a second for connecting, while a busy machine may still be starting us. */
-async function open(): Promise<Coordinator> {
+async function open(url: string, options: CoordinatorOptions): Promise<void> {
   for (let tries = 1;; tries++) {
     try {
-      return await getCoordinator(url, options);
+      coord = await getCoordinator(url, options);
+      close = () => coord.close();
+      return;
     } catch (error) {
-      if (tries === 3) throw error;
+      if (tries === 10 || !(error instanceof ConnectionError)) throw error;
     }
   }
+}
+
+/** Back to where no coordinator was ever opened. */
+async function end(): Promise<void> {
+  struggling = false;
+  await close();
+  close = () => Promise.resolve();
+  partitioner = undefined;
+  leases.clear();
+  memberships.clear();
 }
 
 function keep(lease: Lease): LeaseFacts {
@@ -65,14 +78,37 @@ async function contend(name: string, { rounds, hold = 0, mode = "exclusive" }: C
     const lease = await coord.lock(name).acquire({ mode });
     const from = Date.now();
     if (hold > 0) await pause(hold);
-    turns.push({ token: lease.token, from, to: Date.now() });
+    turns.push({ member: coord.memberId, token: lease.token, from, to: Date.now() });
     await lease.release();
+  }
+  return turns;
+}
+
+/** Contends until it is told to stop, whatever happens; a turn ends with its release, or earlier with its signal. */
+async function struggle(name: string, hold: number): Promise<Turn[]> {
+  const turns: Turn[] = [];
+  struggling = true;
+  while (struggling) {
+    try {
+      const lease = await coord.lock(name).acquire();
+      const from = Date.now();
+      let lost: number | undefined;
+      lease.signal.addEventListener("abort", () => lost = Date.now(), { once: true });
+      await pause(hold);
+      turns.push({ member: coord.memberId, token: lease.token, from, to: lost ?? Date.now() });
+      await lease.release();
+    } catch (error) {
+      if (!(error instanceof CoordError)) throw error;
+      await pause(20);
+    }
   }
   return turns;
 }
 
 await serve({
   methods: {
+    open,
+    end,
     memberId: () => coord.memberId,
     state: () => coord.state,
     acquire: async (name: string, options: AcquireOptions) => keep(await coord.lock(name).acquire(options)),
@@ -94,6 +130,10 @@ await serve({
     holders: (name: string) => coord.lock(name).holders(),
     break: (name: string) => coord.lock(name).break(),
     contend,
+    struggle,
+    relent: () => {
+      struggling = false;
+    },
     campaign: async (id: string, options: CampaignOptions) =>
       keep(await coord.election(id).campaign(options)),
     proclaim: (id: number, value: string) => (find(leases, id) as Leadership).proclaim(value),
@@ -115,5 +155,5 @@ await serve({
     members: async (group: string) => [...(await coord.group(group).members()).keys()],
     close: (grace: number) => coord.close({ grace }),
   },
-  close: () => coord.close(),
+  close: () => close(),
 });

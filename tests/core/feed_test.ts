@@ -45,6 +45,18 @@ test("a reader that returns ends, also one that waits", async () => {
   assert.equal((await iterator.next()).done, true);
 });
 
+test("each of several next() at once gets its own item, and all end with the feed [S3]", async () => {
+  const feed = new Feed<number>(3);
+  const iterator = feed.subscribe()[Symbol.asyncIterator]();
+  const reads = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
+  feed.publish(1);
+  assert.deepEqual(await reads[0], { done: false, value: 1 });
+  feed.publish(2);
+  assert.deepEqual(await reads[1], { done: false, value: 2 });
+  feed.close();
+  for (const read of reads.slice(2)) assert.deepEqual(await read, { done: true, value: undefined });
+});
+
 test("undefined may be an item", async () => {
   const feed = new Feed<undefined>(3);
   const items = feed.subscribe();

@@ -146,7 +146,7 @@ test("nodesFor() gives fewer where there are fewer [P9]", () => {
 
 test("HashRing takes no wrong argument [R3]", () => {
   assert.throws(() => new HashRing([], { partitions: 0 }), RangeError);
-  assert.throws(() => new HashRing([], { hash: "no such hash" }));
+  assert.throws(() => new HashRing([], { hash: "no such hash" }), RangeError);
   assert.throws(() => new HashRing().addNode("a", 0.5), RangeError);
   assert.throws(() => new HashRing(["a"]).nodesFor("key", { replicas: -1 }), RangeError);
 });

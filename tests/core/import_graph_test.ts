@@ -60,7 +60,7 @@ test("mod.ts pulls in no driver and no npm package [C18]", ONCE, () => {
   assert.deepEqual(packagesOf(graph), []);
 });
 
-for (const driver of ["zake", "file"]) {
+for (const driver of ["zake", "file", "ipc", "memcached"]) {
   test(`drivers/${driver}.ts pulls in no npm package and no other driver [C15]`, ONCE, () => {
     const graph = graphOf(`drivers/${driver}.ts`);
     assert.deepEqual(driversOf(filesOf(graph)), [driver]);
@@ -68,14 +68,21 @@ for (const driver of ["zake", "file"]) {
   });
 }
 
-test("drivers/redis.ts pulls in ioredis and what that needs, and no other driver [C19]", ONCE, () => {
-  const graph = graphOf("drivers/redis.ts");
-  assert.deepEqual(driversOf(filesOf(graph)), ["redis"]);
-  const packages = packagesOf(graph);
-  assert.ok(packages.includes("ioredis"), packages.join());
-  const foreign = packages.filter((name) => name !== "ioredis" && !neededBy("ioredis").has(name));
-  assert.deepEqual(foreign, []);
-});
+const CLIENTS = { redis: "ioredis", zookeeper: "node-zookeeper-client", etcd: "etcd3", consul: "consul" };
+
+for (const [driver, client] of Object.entries(CLIENTS)) {
+  test(`drivers/${driver}.ts pulls in ${client} and what that needs, and no other driver [C19]`, ONCE, () => {
+    const graph = graphOf(`drivers/${driver}.ts`);
+    assert.deepEqual(driversOf(filesOf(graph)), [driver]);
+    const packages = packagesOf(graph);
+    assert.ok(packages.includes(client), packages.join());
+    // Types are for the compiler: nothing of them is there when the module runs.
+    const foreign = packages.filter((name) =>
+      name !== client && !neededBy(client).has(name) && !name.startsWith("@types/")
+    );
+    assert.deepEqual(foreign, []);
+  });
+}
 
 /** A package's dependencies, and theirs, by their installed manifests. */
 function neededBy(name: string, found = new Set<string>()): Set<string> {
@@ -92,7 +99,7 @@ function manifestOf(name: string): { dependencies?: Record<string, string> } {
   return JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, ROOT), "utf8"));
 }
 
-for (const driver of ["zake", "redis", "file"]) {
+for (const driver of ["zake", "file", "ipc", "memcached", ...Object.keys(CLIENTS)]) {
   test(`@tooz/coord/${driver} exports ${driver}() [C15, C17]`, async () => {
     const module: Record<string, unknown> = await import(new URL(`drivers/${driver}.ts`, ROOT).href);
     assert.equal(typeof module[driver], "function");

@@ -15,8 +15,9 @@ async function start(options: CoordinatorOptions = {}) {
   const beats = { hang: Promise.resolve(), sent: [] as number[] };
   const opener: Opener = {
     // Our factories return openers; `Backend` hides that from users only.
-    ...(backend as ZakeBackend & Opener),
-    open: async (open) => slowed(await (backend as ZakeBackend & Opener).open(open), clock, beats),
+    ...(backend as ZakeBackend<VirtualClock> & Opener),
+    open: async (open) =>
+      slowed(await (backend as ZakeBackend<VirtualClock> & Opener).open(open), clock, beats),
   };
   const coord = await getCoordinator(opener, { memberId: "a", ttl: TTL, margin: MARGIN, ...options });
   return { clock, backend, beats, coord };

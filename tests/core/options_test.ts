@@ -63,6 +63,11 @@ const WRONG: Readonly<Record<string, [CoordinatorOptions, typeof TypeError | typ
   "an infinite ttl": [{ ttl: Infinity }, RangeError],
   "ttl NaN": [{ ttl: NaN }, RangeError],
   "a ttl that is a string": [{ ttl: "30" as unknown as number }, TypeError],
+  "a ttl that is null": [{ ttl: null as unknown as number }, TypeError],
+  "a margin that is null": [{ margin: null as unknown as number }, TypeError],
+  "a member id that is null": [{ memberId: null as unknown as string }, TypeError],
+  "a namespace that is null": [{ namespace: null as unknown as string }, TypeError],
+  "a heartbeat that is null": [{ heartbeat: null as unknown as "auto" }, TypeError],
   "a margin as long as the ttl": [{ ttl: 1_000, margin: 1_000 }, RangeError],
   "a negative margin": [{ margin: -1 }, RangeError],
   "an unknown heartbeat": [{ heartbeat: "never" as "auto" }, TypeError],
@@ -85,6 +90,17 @@ test("getCoordinator() refuses a backend that lacks a characteristic, and says w
     assert.deepEqual([error.code, error.driver], ["DRIVER_CHOSEN_POORLY", "zake"]);
     return true;
   });
+});
+
+test("getCoordinator() refuses characteristics that are no list [R3]", async () => {
+  for (const wrong of ["FAIR", 7, null]) {
+    const characteristics = wrong as unknown as Characteristic[];
+    await assert.rejects(getCoordinator(zake(), { characteristics }), (error: Error) => {
+      assert.ok(error instanceof TypeError);
+      assert.match(error.message, /^Cannot use characteristics .*: want a list/);
+      return true;
+    });
+  }
 });
 
 test("getCoordinator() takes a backend that has what was asked for [C8, C39]", async () => {

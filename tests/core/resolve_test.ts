@@ -28,6 +28,28 @@ test("resolve() knows file:, and makes no directory [C16, C20, C27]", async () =
   assert.equal(existsSync(directory), false);
 });
 
+test("resolve() knows ipc:, and makes nothing [C16, C20, C30]", async () => {
+  assert.deepEqual(await driversOf("ipc:?namespace=resolve-test"), ["ipc", "ipc"]);
+  assert.equal(existsSync("/dev/shm/tooz-coord-resolve-test"), false);
+});
+
+test("resolve() knows zookeeper: and kazoo:, and connects nothing [C16, C20, C28]", async () => {
+  for (const scheme of ["zookeeper", "kazoo"]) {
+    assert.deepEqual(await driversOf(`${scheme}://127.0.0.1:1/path`), ["zookeeper", "zookeeper"]);
+  }
+});
+
+test("resolve() knows etcd: by all its names, and consul:", async () => {
+  for (const scheme of ["etcd", "etcd3", "etcd3+http"]) {
+    assert.deepEqual(await driversOf(`${scheme}://127.0.0.1:1`), ["etcd", "etcd"]);
+  }
+  assert.deepEqual(await driversOf("consul://127.0.0.1:1"), ["consul", "consul"]);
+});
+
+test("resolve() knows memcached: and connects nothing [C29]", async () => {
+  assert.deepEqual(await driversOf("memcached://127.0.0.1:1"), ["memcached", "memcached"]);
+});
+
 test("resolve() names the known schemes for one that it does not know, without credentials [C24]", async () => {
   await assert.rejects(resolve("mongo://user:s3cret@host/?password=s3cret"), (error: Error) => {
     assert.ok(error instanceof UnknownDriverError);
@@ -59,6 +81,10 @@ test("resolve() says what to write where a driver's module is missing [C21]", as
       assert.ok(error.message.includes("{ drivers: { redis: redis } }"), error.message);
       assert.doesNotMatch(error.message, /s3cret/);
       assert.ok(error.cause instanceof Error);
+      return true;
+    });
+    await assert.rejects(copy.resolve("etcd3+https://h"), (error: UnknownDriverError) => {
+      assert.ok(error.message.includes('{ drivers: { "etcd3+https": etcd } }'), error.message);
       return true;
     });
   } finally {

@@ -67,6 +67,7 @@ test("parseAddress() refuses what is no URL of a backend, without its credential
       "redis://u:s3cret@h:x",
       "redis://u:s3%zzcret@h",
       "redis://u:s3cret@h#f",
+      "redis://u:s3cret@h?ttl=1&s3cret&s3cret",
     ]
   ) {
     assert.throws(() => parseAddress(url), (error: Error) => {
@@ -75,6 +76,14 @@ test("parseAddress() refuses what is no URL of a backend, without its credential
       return true;
     });
   }
+});
+
+test("a # is written as %23, and what has one says so [R3]", () => {
+  for (const url of ["file:///srv/a#b", "redis://:pass#word@h"]) {
+    assert.throws(() => parseAddress(url), /"#", which is written as "%23"/);
+  }
+  assert.throws(() => parseAddress("localhost"), (error: Error) => !error.message.includes("#"));
+  assert.equal(parseAddress("file:///srv/a%23b").path, "/srv/a#b");
 });
 
 test("schemeOf() wants a scheme [R3]", () => {
@@ -124,4 +133,49 @@ test("readOptions() refuses a value that cannot be [R3]", () => {
   assert.throws(() => read("ttl=soon"), RangeError);
   assert.throws(() => milliseconds("", "ttl"), RangeError);
   assert.throws(() => milliseconds("-1", "ttl"), RangeError);
+});
+
+test("parseAddress() and redact() show no part of a password that is not encoded, nor one without a host", () => {
+  for (
+    const url of [
+      "redis://:cr/et@h",
+      "redis://:cr?et@h",
+      "redis://:cr#et@h",
+      "redis://:cr/et",
+      "redis://u:cret",
+      "redis://u:1/cret@h",
+      "redis://u:cr@et:x/cret@h",
+      "redis::cret@h",
+      "redis:u:cret@h/0",
+    ]
+  ) {
+    assert.doesNotMatch(redact(url), /cr|et/, url);
+    assert.throws(() => parseAddress(url), (error: Error) => {
+      assert.ok(error instanceof TypeError);
+      assert.doesNotMatch(
+        `${error.message} ${error.stack?.replace(/^ +at .*/gm, "")}`,
+        /"[^"]*(cr|et)[^"]*"/,
+      );
+      return true;
+    }, url);
+  }
+});
+
+test("an @ in a path is written as %40 where there are hosts", () => {
+  assert.throws(() => parseAddress("zookeeper://h/a@b"), /in a path it is "%40"/);
+  assert.equal(parseAddress("zookeeper://h/a%40b").path, "/a@b");
+  assert.equal(parseAddress("file:///home/me@work").path, "/home/me@work");
+  assert.equal(parseAddress("file:me@work").path, "me@work");
+});
+
+test("readOptions() does not name what may be the rest of a password", () => {
+  for (const query of ["password=s3cr&et", "sentinelPassword=s3cr&et=5", "et@h"]) {
+    const { query: parsed } = parseAddress(`redis://h?${query}`);
+    const readers = { ...READERS, password: text, sentinelPassword: text };
+    assert.throws(() => readOptions("redis", parsed, {}, readers), (error: Error) => {
+      assert.match(error.message, /"&" is "%26"/);
+      assert.doesNotMatch(error.message, /"et/);
+      return true;
+    });
+  }
 });

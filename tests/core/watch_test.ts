@@ -109,6 +109,42 @@ test("watch() of a group that does not exist leaves no timer and no subscription
   assert.equal(clock.pending, 0);
 });
 
+test("watch() hears its signal while earlier calls on the group are under way [R4, W1]", async () => {
+  const clock = new VirtualClock();
+  const backend = zake(undefined, { clock });
+  const coord = await getCoordinator(backend, { memberId: "a" });
+  const group = coord.group("g");
+  await group.create();
+  backend.partition("a");
+  const earlier = group.members();
+  const reason = new Error("enough");
+  const early = AbortSignal.abort(reason);
+  await assert.rejects(group.watch({ signal: early }), (error) => error === reason);
+  const controller = new AbortController();
+  const watching = group.watch({ signal: controller.signal });
+  controller.abort(reason);
+  await assert.rejects(watching, (error) => error === reason);
+  backend.heal();
+  assert.equal((await earlier).size, 0);
+  await coord.close();
+  assert.equal(clock.pending, 0);
+});
+
+test("each of several next() at once gets its own event, and all end with the watch [W10]", async () => {
+  await using coord = await getCoordinator(zake(), { memberId: "a" });
+  const group = coord.group("g");
+  await group.create();
+  await using watch = await group.watch();
+  const iterator = watch[Symbol.asyncIterator]();
+  const reads = [iterator.next(), iterator.next(), iterator.next(), iterator.next()];
+  const membership = await group.join();
+  await membership.leave();
+  assert.equal((await reads[0])?.value.type, "joined");
+  assert.equal((await reads[1])?.value.type, "left");
+  await watch[Symbol.asyncDispose]();
+  for (const read of reads.slice(2)) assert.equal((await read).done, true);
+});
+
 test("a watch has one iterator [W11]", async () => {
   await using coord = await getCoordinator(zake());
   await coord.group("g").create();

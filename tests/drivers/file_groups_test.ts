@@ -11,7 +11,7 @@ import {
   SessionLostError,
 } from "../../core/errors.ts";
 import type { GroupSnapshot } from "../../driver.ts";
-import { encodeName } from "../../drivers/file/names.ts";
+import { encodeName } from "../../internal/files/names.ts";
 import { eventually, lost, type Party, World } from "./file_world.ts";
 
 const join1 = (presence: string, options = {}) => ({ presence, data: "{}", replace: false, ...options });

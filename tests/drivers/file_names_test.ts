@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { test } from "node:test";
-import { decodeName, encodeName } from "../../drivers/file/names.ts";
+import { decodeName, encodeName } from "../../internal/files/names.ts";
 import { World } from "./file_world.ts";
 
 test("names never meet and never leave the directory", async () => {

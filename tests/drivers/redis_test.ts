@@ -333,3 +333,14 @@ test("close() gives everything back, hands it over, and rejects what waits", OPT
   await b.close();
   assert.deepEqual(await world.leftovers(), []);
 });
+
+test("names that look like parts of keys never meet those of another namespace", OPTIONS, async () => {
+  await using world = await startWorld();
+  const [one, other] = [
+    await world.open("a", { namespace: "n" }),
+    await world.open("b", { namespace: "n:l:a" }),
+  ];
+  const grant = await one.take("a:l:b", { wait: false });
+  await other.take("b", { wait: false });
+  assert.equal(await grant.check(), true, "it was not taken for a dead one's");
+});

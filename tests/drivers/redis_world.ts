@@ -44,6 +44,7 @@ export class World implements AsyncDisposable {
       ttl: 2000,
       timeout: 1000,
       signal: NEVER,
+      closing: AbortSignal.abort(),
       note: (note) => notes.push(note),
       ...rest,
     });
@@ -69,12 +70,12 @@ export class World implements AsyncDisposable {
     return { proxy, url: this.server.urlAt(proxy.port) };
   }
 
-  /** The keys that are left, without those that remember a token or an answer, all of which must expire. */
+  /** The keys that are left, without those that remember a token, an answer or a doubt, all of which must expire. */
   async leftovers(): Promise<string[]> {
     const left: string[] = [];
     for (const key of await this.client.keys("*")) {
       if (await this.client.pttl(key) < 0) left.push(`${key} for ever`);
-      else if (key.includes(":o:")) continue;
+      else if (key.includes(":o:") || key.endsWith(":a")) continue;
       else if (!key.endsWith(":x") || !/^\d+ .$/.test(await this.client.get(key) ?? "")) left.push(key);
     }
     return left;
@@ -117,7 +118,7 @@ export async function until(holds: () => boolean | Promise<boolean>, what: strin
 }
 
 /** The reason that a signal fires with, within a time. */
-export async function fired(signal: AbortSignal, ms = 5000): Promise<unknown> {
+export async function fired(signal: Pick<AbortSignal, "aborted" | "reason">, ms = 5000): Promise<unknown> {
   await until(() => signal.aborted, "the signal fires", ms);
   return signal.reason;
 }

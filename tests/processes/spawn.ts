@@ -53,6 +53,10 @@ export class Worker {
     void this.#read();
   }
 
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -74,9 +78,13 @@ export class Worker {
 
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGSTOP" | "SIGCONT" = "SIGKILL"): void {
     if (this.#ended) return;
-    // Deno takes any signal through the child for its end, and then drops what is written to it.
-    if (signal === "SIGSTOP" || signal === "SIGCONT") process.kill(this.pid, signal);
-    else this.#child.kill(signal);
+    try {
+      // Not through the child: Deno takes any signal for its end, and closes its input, so that it may still say good-bye.
+      process.kill(this.pid, signal);
+    } catch (error) {
+      // It has ended by itself, and we have not heard yet.
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    }
   }
 
   /** Lets the worker end by itself, and kills it when it does not within `grace` ms. */
@@ -142,9 +150,15 @@ export class Worker {
 export async function spawnWorker(
   runtime: Runtime,
   script: URL,
-  options: { args?: readonly string[]; env?: Readonly<Record<string, string>> } = {},
+  options: {
+    args?: readonly string[];
+    env?: Readonly<Record<string, string>>;
+    /** A program that starts the worker, with its arguments. */
+    below?: readonly string[];
+  } = {},
 ): Promise<Worker> {
-  const worker = new Worker(commandFor(runtime, script, options.args), options.env ?? {});
+  const command = [...options.below ?? [], ...commandFor(runtime, script, options.args)];
+  const worker = new Worker(command, options.env ?? {});
   await worker.ready;
   return worker;
 }

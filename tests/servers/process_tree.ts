@@ -57,6 +57,12 @@ export function isRunning(pid: number): boolean {
   return state !== undefined && state !== "Z" && state !== "X";
 }
 
+/** Whether the process is stopped, or gone; true where that cannot be told. */
+export function isStopped(pid: number): boolean {
+  const state = stat(pid)?.state;
+  return state === undefined || state === "T" || state === "Z" || state === "X";
+}
+
 let deathSignal: string[] | undefined;
 
 /**

@@ -9,12 +9,15 @@ interface Link {
   readonly server: Socket;
   /** Bytes are missing: it can never carry sense again. */
   torn: boolean;
-  /** The next answer is to be dropped, and who waits to hear of it. */
-  dropped: (() => void) | undefined;
+  /** The next answer is to be dropped. */
+  dropped: Drop | undefined;
 }
 
-interface ArmedDrop {
+/** An answer that is to be lost. */
+interface Drop {
   readonly to: string | undefined;
+  /** So many bytes of it get through. */
+  left: number;
   readonly done: () => void;
 }
 
@@ -40,13 +43,13 @@ export class Proxy {
   readonly #target: number;
   readonly #listener: Listener;
   readonly #links = new Set<Link>();
-  readonly #drops: ArmedDrop[] = [];
+  readonly #drops: Drop[] = [];
   #mode: Mode = "forward";
   #delay = 0;
 
   constructor(target: number) {
     this.#target = target;
-    this.#listener = createServer((client) => this.#accept(client));
+    this.#listener = createServer((client) => this.accept(client));
   }
 
   get port(): number {
@@ -57,8 +60,8 @@ export class Proxy {
     return this.#links.size;
   }
 
-  async start(): Promise<this> {
-    await new Promise<void>((resolve) => this.#listener.listen(0, "127.0.0.1", resolve));
+  async start(host = "127.0.0.1"): Promise<this> {
+    await new Promise<void>((resolve) => this.#listener.listen(0, host, resolve));
     return this;
   }
 
@@ -98,10 +101,11 @@ export class Proxy {
 
   /**
    * Lets the next request through (the next that holds the text `to`, when given), but loses its answer and resets
-   * the connection: the server did it, and the client cannot know. Resolves when that has happened. Calls add up.
+   * the connection: the server did it, and the client cannot know. With `after`, that happens in the middle of the
+   * answer, when as many bytes have got through. Resolves when it has happened. Calls add up.
    */
-  dropAnswer(options: { to?: string } = {}): Promise<void> {
-    return new Promise((done) => this.#drops.push({ to: options.to, done }));
+  dropAnswer({ to, after = 0 }: { to?: string; after?: number } = {}): Promise<void> {
+    return new Promise((done) => this.#drops.push({ to, left: after, done }));
   }
 
   async stop(): Promise<void> {
@@ -114,7 +118,8 @@ export class Proxy {
     return this.stop();
   }
 
-  #accept(client: Socket): void {
+  /** Takes a connection that somebody else has accepted; a proxy that only gets such ones need not be started. */
+  accept(client: Socket): void {
     this.traffic.connections++;
     client.on("error", () => {}); // Resets are what this is for; "close" follows.
     if (this.#mode === "refuse") return void client.resetAndDestroy();
@@ -143,16 +148,26 @@ export class Proxy {
     this.traffic.requestChunks++;
     const text = new TextDecoder("latin1").decode(chunk);
     const index = this.#drops.findIndex(({ to }) => to === undefined || text.includes(to));
-    if (index >= 0 && !link.dropped) link.dropped = this.#drops.splice(index, 1)[0]?.done;
+    if (index >= 0 && !link.dropped) [link.dropped] = this.#drops.splice(index, 1);
     return this.#swallow(link);
   }
 
   #answer(link: Link, chunk: Uint8Array): boolean {
     this.traffic.answerBytes += chunk.length;
     this.traffic.answerChunks++;
-    if (!link.dropped) return this.#swallow(link);
-    reset(link);
-    link.dropped();
+    const { dropped } = link;
+    if (!dropped || chunk.length <= dropped.left) {
+      if (dropped) dropped.left -= chunk.length;
+      return this.#swallow(link);
+    }
+    const end = () => {
+      reset(link);
+      dropped.done();
+    };
+    if (link.torn) return false;
+    if (dropped.left === 0) end();
+    else link.client.write(chunk.subarray(0, dropped.left), end);
+    link.torn = true;
     return false;
   }
 

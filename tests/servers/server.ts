@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { diesWithUs, isRunning, processTree, signalAll } from "./process_tree.ts";
+import { diesWithUs, isRunning, isStopped, processTree, signalAll } from "./process_tree.ts";
 
 /** What makes one server product different from another. */
 export interface ServerSpec {
@@ -14,14 +14,39 @@ export interface ServerSpec {
   readonly dir: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Makes its data as they must be, before each start. */
+  readonly prepare?: () => Promise<unknown>;
   /** Resolves when the server answers as it should; tried again until then. */
   readonly probe: () => Promise<unknown>;
   /** What a client connects to when the server is reached on this port. */
   readonly url: (port: number) => string;
 }
 
+/** What answers on one address, a process or several that act as one, with the faults that processes can have. */
+export interface Server extends AsyncDisposable {
+  readonly name: string;
+  readonly port: number;
+  readonly url: string;
+  /** The URL of the same server reached through another port: that of a proxy. */
+  urlAt(port: number): string;
+  readonly isAlive: boolean;
+  /** What the server has written so far. */
+  log(): string;
+  /** Starts it, on the same port and data each time, and resolves when it is ready. */
+  start(): Promise<this>;
+  /** kill -9 of the server and all its children, and waits until they are gone. */
+  kill(): Promise<void>;
+  /** A crash and a new start: {@linkcode kill}, then {@linkcode start}. */
+  restart(): Promise<void>;
+  /** Stops it dead while its connections stay open, as a machine does that swaps or is suspended. */
+  pause(): void;
+  resume(): void;
+  stop(): Promise<void>;
+}
+
 const READY_DEADLINE = 30_000;
 const PROBE_PAUSE = 10;
+const STOP_DEADLINE = 1_000;
 
 const running = new Set<ChildProcess>();
 
@@ -34,8 +59,8 @@ export function serverDir(name: string): string {
   return mkdtempSync(join(tmpdir(), `coord-${name}-`));
 }
 
-/** A private server as a child process, with the faults that a process can have. */
-export class Server {
+/** A private server as a child process. */
+export class ServerProcess implements Server {
   readonly name: string;
   readonly port: number;
   readonly dir: string;
@@ -54,7 +79,6 @@ export class Server {
     return this.urlAt(this.port);
   }
 
-  /** The URL of the same server reached through another port: that of a proxy. */
   urlAt(port: number): string {
     return this.#spec.url(port);
   }
@@ -67,20 +91,23 @@ export class Server {
     return this.isAlive ? this.#child?.pid : undefined;
   }
 
-  /** What the server has written so far. */
   log(): string {
     return readFileSync(join(this.dir, "log"), "utf8");
   }
 
-  /** Starts it, on the same port and data each time, and resolves when it is ready. */
+  /** Asks once whether it is ready; rejects when it is not. */
+  async probe(): Promise<void> {
+    await this.#spec.probe();
+  }
+
   async start(): Promise<this> {
     if (this.isAlive) throw new Error(`Cannot start ${this.name}: it is running`);
+    await this.#spec.prepare?.();
     this.#spawn();
     await this.#ready();
     return this;
   }
 
-  /** kill -9 of the server and all its children, and waits until they are gone. */
   async kill(): Promise<void> {
     if (!this.isAlive || this.#child?.pid === undefined) return;
     const tree = processTree(this.#child.pid);
@@ -89,15 +116,18 @@ export class Server {
     while (tree.some(isRunning)) await sleep(5);
   }
 
-  /** A crash and a new start: {@linkcode kill}, then {@linkcode start}. */
   async restart(): Promise<void> {
     await this.kill();
     await this.start();
   }
 
-  /** Stops it dead while its connections stay open, as a machine does that swaps or is suspended. */
   pause(): void {
-    if (this.pid !== undefined) signalAll(processTree(this.pid), "SIGSTOP");
+    if (this.pid === undefined) return;
+    const tree = processTree(this.pid);
+    signalAll(tree, "SIGSTOP");
+    // On a busy machine it would still answer for a moment.
+    const until = performance.now() + STOP_DEADLINE;
+    while (!tree.every(isStopped) && performance.now() < until);
   }
 
   resume(): void {
@@ -138,8 +168,7 @@ export class Server {
     let last: unknown = "it exited";
     while (this.isAlive && performance.now() < deadline) {
       try {
-        await this.#spec.probe();
-        return;
+        return await this.probe();
       } catch (error) {
         last = error;
         await sleep(PROBE_PAUSE);
@@ -152,8 +181,8 @@ export class Server {
 }
 
 /** Starts a new server; one that does not start leaves nothing behind. */
-export async function startServer(spec: ServerSpec): Promise<Server> {
-  const server = new Server(spec);
+export async function startServer(spec: ServerSpec): Promise<ServerProcess> {
+  const server = new ServerProcess(spec);
   try {
     return await server.start();
   } catch (error) {

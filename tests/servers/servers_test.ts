@@ -1,19 +1,30 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { findBinary } from "./binaries.ts";
+import { hasServer } from "./available.ts";
+import type { Suite } from "./binaries.ts";
+import { startConsul } from "./consul.ts";
 import { startEtcd } from "./etcd.ts";
-import { freePorts } from "./ports.ts";
-import { ask, httpGet } from "./probe.ts";
+import { claim, CLAIMS, freePorts } from "./ports.ts";
+import { ask, httpGet, httpSend } from "./probe.ts";
 import { isRunning } from "./process_tree.ts";
 import { startProxy } from "./proxy.ts";
 import { startRedis } from "./redis.ts";
+import { startZooKeeper } from "./zookeeper.ts";
+import { readNode, writeNode } from "./zookeeper_client.ts";
 
 // On tests, not on suites: Bun leaves a skipped suite out of its report.
-const NEEDS_REDIS = { skip: !findBinary("redis-server") };
-const NEEDS_ETCD = { skip: !findBinary("etcd") };
+const NEEDS_REDIS = { skip: !hasServer("redis-server") };
+
+/** For what takes seconds even on a machine that does nothing else. */
+function needs(server: string, suite?: Suite): { skip: boolean; timeout: number } {
+  return { skip: !hasServer(server, suite), timeout: 60_000 };
+}
 
 /** A connection that stays open: one request, one answer. */
 class Line implements Disposable {
@@ -48,6 +59,21 @@ function silence(ms: number, answer: Promise<string>): Promise<string> {
 test("freePorts() never gives one port twice", async () => {
   const ports = await freePorts(50);
   assert.equal(new Set(ports).size, 50);
+});
+
+test("a port that another process was given is nobody else's until that has ended", async () => {
+  const other = spawn("sleep", ["60"], { stdio: "ignore" });
+  const port = Math.floor(Math.random() * 10_000); // Below those that are given.
+  const file = join(CLAIMS, String(port));
+  mkdirSync(CLAIMS, { recursive: true });
+  writeFileSync(file, String(other.pid));
+  assert.equal(claim(port), false);
+  other.kill("SIGKILL");
+  await once(other, "exit");
+  assert.equal(claim(port), false, "the next who comes by it has it");
+  assert.equal(claim(port), true);
+  assert.equal(claim(port), false);
+  rmSync(file);
 });
 
 describe("a redis server", () => {
@@ -103,13 +129,7 @@ describe("a proxy", () => {
     await using proxy = await startProxy(server.port);
     using line = new Line(proxy.port);
     assert.equal(await line.say("PING\r\n"), "+PONG\r\n");
-    const expected = {
-      connections: 1,
-      requestBytes: 6,
-      requestChunks: 1,
-      answerBytes: 7,
-      answerChunks: 1,
-    };
+    const expected = { connections: 1, requestBytes: 6, requestChunks: 1, answerBytes: 7, answerChunks: 1 };
     assert.deepEqual({ ...proxy.traffic }, expected);
     assert.equal(proxy.open, 1);
   });
@@ -193,14 +213,53 @@ describe("a proxy", () => {
 });
 
 describe("an etcd server", () => {
-  test("keeps its data over restart()", NEEDS_ETCD, async () => {
-    await using server = await startEtcd();
-    const put = { key: btoa("k"), value: btoa("v") };
-    const post = (path: string, body: unknown) =>
-      fetch(`http://127.0.0.1:${server.port}${path}`, { method: "POST", body: JSON.stringify(body) });
-    await (await post("/v3/kv/put", put)).text();
+  const put = (body: unknown) =>
+    httpSend("POST /v3/kv/put", { body: JSON.stringify(body), expect: /^HTTP\/1\.1 \d+[\s\S]*\}/ });
+
+  for (const [suite, version] of [["bookworm", /3\.4/], ["sid", /3\.5/]] as const) {
+    test(`keeps its data over restart(), as that of ${suite}`, needs("etcd", suite), async () => {
+      await using server = await startEtcd({ suite });
+      await ask(server.port, put({ key: btoa("k"), value: btoa("v") }));
+      await server.restart();
+      const range = { body: JSON.stringify({ key: btoa("k") }), expect: new RegExp(btoa("v")) };
+      await ask(server.port, httpSend("POST /v3/kv/range", range));
+      await ask(server.port, httpGet("/version", version));
+    });
+  }
+
+  test("wants the password it was given", needs("etcd"), async () => {
+    await using server = await startEtcd({ password: "s3cret" });
+    assert.match(server.url, /^etcd:\/\/root:s3cret@127\.0\.0\.1:\d+$/);
     await server.restart();
-    assert.match(await (await post("/v3/kv/range", { key: put.key })).text(), new RegExp(put.value));
-    assert.match(await ask(server.port, httpGet("/version", /etcdserver/)), /3\.\d/);
+    assert.match(await ask(server.port, put({ key: btoa("k") })), /user name is empty/);
+  });
+});
+
+describe("a ZooKeeper server", () => {
+  for (const [suite, version] of [["bookworm", /version: 3\.8/], ["sid", /version: 3\.9/]] as const) {
+    test(`keeps its data over restart(), as that of ${suite}`, needs("zookeeper", suite), async () => {
+      await using server = await startZooKeeper({ suite });
+      await writeNode(server.port, "v");
+      await server.restart();
+      assert.equal(await readNode(server.port), "v");
+      await ask(server.port, { send: "srvr", expect: version });
+      await ask(server.port, { send: "mntr", expect: /zk_znode_count/ });
+    });
+  }
+});
+
+describe("a Consul server", () => {
+  test("keeps its data over restart()", needs("consul"), async () => {
+    await using server = await startConsul();
+    await ask(server.port, httpSend("PUT /v1/kv/k", { body: "v", expect: /true/ }));
+    await server.restart();
+    await ask(server.port, httpGet("/v1/kv/k?raw", /\r\n\r\nv/));
+  });
+
+  test("wants the token it was given", needs("consul"), async () => {
+    await using server = await startConsul({ token: "s3cret" });
+    assert.match(server.url, /^consul:\/\/:s3cret@127\.0\.0\.1:\d+$/);
+    await ask(server.port, httpSend("PUT /v1/kv/k", { body: "v", expect: /^HTTP\/1\.1 403/ }));
+    await ask(server.port, httpSend("PUT /v1/kv/k?token=s3cret", { body: "v", expect: /true/ }));
   });
 });

@@ -1,5 +1,11 @@
 import { readdirSync } from "node:fs";
+import { DATABASES } from "../../tests/faults/databases.ts";
+import { FOLLOWED } from "../../tests/faults/followed.ts";
+import { MORTALS } from "../../tests/faults/mortals.ts";
+import { PRODUCTS } from "../../tests/faults/products.ts";
 import { type Runtime, RUNTIMES } from "../../tests/processes/runtimes.ts";
+import { hasServer } from "../../tests/servers/available.ts";
+import type { Suite } from "../../tests/servers/binaries.ts";
 
 /** One run of a runtime's test runner: what a line of the table of results stands for. */
 export interface Cell {
@@ -7,8 +13,29 @@ export interface Cell {
   readonly runtime: Runtime;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Whether it mostly waits, and may run beside those that keep the machine busy. Default false. */
+  readonly isLight?: boolean;
   /** The server program without which the cell cannot run. */
-  readonly needs?: string;
+  readonly needs?: Program;
+}
+
+/** A server program, of one suite or any. */
+export interface Program {
+  readonly name: string;
+  readonly suite?: Suite;
+}
+
+/** Whether all that a cell needs is here. */
+export function isRunnable({ needs }: Cell): boolean {
+  return needs === undefined || hasServer(needs.name, needs.suite);
+}
+
+/** Names the cells that could not run; says whether one should have: only "sid" may lack what it has on other days. */
+export function printNotRun(cells: readonly Cell[]): boolean {
+  for (const { name, needs } of cells) {
+    console.log(`NOT RUN ${name}: there is no ${needs?.name}${needs?.suite ? ` in ${needs.suite}` : ""}`);
+  }
+  return cells.some(({ needs }) => needs?.suite !== "sid");
 }
 
 /** Folders of tests that are no unit tests: they run once per backend, in cells of their own. */
@@ -22,12 +49,66 @@ function testFiles(): string[] {
   ).sort();
 }
 
-function unitCells(files: readonly string[]): Cell[] {
+function drivers(): string[] {
+  return readdirSync("drivers").filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3))
+    .sort();
+}
+
+/** In place of a driver: what is tried on one after the other. */
+const EVERY = "every";
+
+/** The driver that a file tests what only that has; undefined: it tests no driver. */
+function driverOf(file: string): string | undefined {
+  if (!file.startsWith("tests/drivers/")) return undefined;
+  return drivers().find((driver) => file.startsWith(`tests/drivers/${driver}_`)) ?? EVERY;
+}
+
+function unitCells(): Cell[] {
+  const files = testFiles().filter((file) => driverOf(file) === undefined);
   return RUNTIMES.map((runtime) => ({ name: `unit on ${runtime}`, runtime, files, env: {} }));
 }
 
+/** What only one driver has, or what is tried on every one, once a runtime. */
+function driverCells(driver: string): Cell[] {
+  const files = testFiles().filter((file) => driverOf(file) === driver);
+  if (files.length === 0) return [];
+  return RUNTIMES.map((runtime) => ({
+    name: `${driver} driver on ${runtime}`,
+    runtime,
+    files,
+    env: {},
+    isLight: true,
+    ...programOf(driver),
+  }));
+}
+
 /** The server programs that backends cannot do without. */
-const SERVERS: Readonly<Record<string, string>> = { redis: "redis-server" };
+const SERVERS: Readonly<Record<string, string>> = {
+  consul: "consul",
+  etcd: "etcd",
+  memcached: "memcached",
+  mysql: "mariadbd",
+  mysql_9: "mysqld",
+  postgresql: "postgres",
+  redis: "redis-server",
+  redis_valkey_9: "valkey-server",
+  zookeeper: "zookeeper",
+};
+
+/** The suites that versions are of which are not of the newest one. */
+const VERSIONS: Readonly<Record<string, Suite>> = {
+  etcd_3_3: "bullseye",
+  memcached_1_6_38: "trixie",
+  mysql_mariadb_11: "trixie",
+  postgresql_17: "trixie",
+};
+
+/** What a backend of the suite runs on: `etcd_cluster` and `etcd_3_5` are etcd, the one as a cluster, the other from sid. */
+function programOf(backend: string): { needs: Program } | undefined {
+  const name = SERVERS[backend.replace(/_tls$/, "")] ?? SERVERS[/^[a-z]+/.exec(backend)?.[0] ?? ""];
+  if (name === undefined) return undefined;
+  return { needs: isVersion(backend) ? { name, suite: VERSIONS[backend] ?? "sid" } : { name } };
+}
 
 /** The backends that the conformance suite knows: those with a fixture. */
 export function conformanceBackends(): string[] {
@@ -36,17 +117,84 @@ export function conformanceBackends(): string[] {
 
 /** The conformance suite on one backend, once a runtime. */
 export function conformanceCells(backend: string): Cell[] {
-  const needs = SERVERS[backend];
   return RUNTIMES.map((runtime) => ({
     name: `${backend} on ${runtime}`,
     runtime,
     files: ["tests/conformance/conformance_test.ts"],
     env: { COORD_BACKEND: backend },
-    ...(needs === undefined ? {} : { needs }),
+    ...programOf(backend),
   }));
 }
 
-/** Every cell there is. */
-export function allCells(): Cell[] {
-  return [...unitCells(testFiles()), ...conformanceBackends().flatMap(conformanceCells)];
+/** Backends of which CI runs every test on every runtime. */
+const IN_FULL = ["file", "redis", "zake"];
+
+/** Another product with a driver that it shares: to CI no mere version. */
+const ANOTHER_PRODUCT = ["mysql_9"];
+
+/** A driver in another way of running its server: with TLS, in another version, as several. */
+export function isDeployment(backend: string): boolean {
+  return backend.includes("_");
+}
+
+/** Whether a deployment is the driver's own server in another version. */
+function isVersion(backend: string): boolean {
+  return /_\d/.test(backend);
+}
+
+/**
+ * The suite as far as CI has time for it: in full on Deno, and what processes of all runtimes do together on the two
+ * others; of a deployment that alone, on Deno; nothing of other versions.
+ */
+function ciConformanceCells(backend: string): Cell[] {
+  const cells = conformanceCells(backend);
+  if (IN_FULL.includes(backend)) return cells;
+  const onlyTogether = ({ name, env, ...cell }: Cell): Cell => ({
+    ...cell,
+    name: `${name}: processes`,
+    env: { ...env, COORD_NEEDS: "processes" },
+  });
+  const [onDeno, others] = [
+    cells.filter(({ runtime }) => runtime === "deno"),
+    cells.filter(({ runtime }) => runtime !== "deno"),
+  ];
+  if (!isDeployment(backend)) return [...onDeno, ...others.map(onlyTogether)];
+  return isVersion(backend) && !ANOTHER_PRODUCT.includes(backend) ? [] : onDeno.map(onlyTogether);
+}
+
+/** The same of what only one driver has. */
+function ciDriverCells(driver: string): Cell[] {
+  return driverCells(driver).filter(({ runtime }) => runtime === "deno" || IN_FULL.includes(driver));
+}
+
+/** What clusters, databases, and servers that others follow survive; each cell has members of all runtimes. */
+function faultCells(): Cell[] {
+  const clusters = ["tests/faults/cluster_test.ts", "tests/faults/waiting_test.ts"];
+  const files = [
+    ...Object.keys(PRODUCTS).map((backend) => ({ backend, files: clusters })),
+    ...Object.keys(MORTALS).map((backend) => ({
+      backend,
+      files: [
+        "tests/faults/kills_test.ts",
+        ...backend in DATABASES ? ["tests/faults/databases_test.ts"] : [],
+      ],
+    })),
+    { backend: "memcached", files: ["tests/faults/crowd_test.ts"] },
+    ...Object.keys(FOLLOWED).map((backend) => ({ backend, files: ["tests/faults/failover_test.ts"] })),
+  ];
+  return files.map(({ backend, files }) => ({
+    name: `${backend} faults on deno`,
+    runtime: "deno",
+    files,
+    env: { COORD_BACKEND: backend },
+    isLight: true,
+    ...programOf(backend),
+  }));
+}
+
+/** What CI runs, or every cell there is. */
+export function testCells({ all }: { readonly all: boolean }): Cell[] {
+  const suite = conformanceBackends().flatMap(all ? conformanceCells : ciConformanceCells);
+  const own = [...drivers(), EVERY].flatMap(all ? driverCells : ciDriverCells);
+  return [...unitCells(), ...own, ...suite, ...faultCells()];
 }

@@ -57,7 +57,8 @@ export function killRunners(): void {
 function run(command: readonly string[], env: Readonly<Record<string, string>>, limit: number): Promise<Run> {
   const [file = "", ...args] = command;
   const child = spawn(file, args, {
-    env: { ...process.env, NO_COLOR: "1", ...env },
+    // Node would compile the same modules again in each of many processes.
+    env: { ...process.env, NO_COLOR: "1", NODE_COMPILE_CACHE: resolve(".tmp/node"), ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -72,6 +73,7 @@ function run(command: readonly string[], env: Readonly<Record<string, string>>, 
       isLate = true;
       if (child.pid !== undefined) killGroup(child.pid);
     }, limit);
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", () => timer.refresh());
     const end = (status: number | null) => {
       clearTimeout(timer);
       if (child.pid !== undefined) {
@@ -99,7 +101,9 @@ function runnerFailures(cell: Cell, { status, isLate }: Run, tests: readonly Tes
   const reported = new Set(tests.map(({ file }) => file && resolve(file)));
   if (isLate) {
     const why = "a test hangs, or a file leaves something open that keeps its process alive";
-    failures.push(failure("the runner ended", `It was killed after ${limit / 1000} s: ${why}`));
+    failures.push(
+      failure("the runner ended", `It was killed after ${limit / 1000} s without a word: ${why}`),
+    );
   } else if (status !== 0 && tests.every((test) => test.status !== "failed")) {
     failures.push(failure("the runner succeeded", `It exited with ${status}, without a failed test`));
   } else if (status === 0) {
@@ -109,7 +113,7 @@ function runnerFailures(cell: Cell, { status, isLate }: Run, tests: readonly Tes
   return failures;
 }
 
-/** Runs the tests of a cell; `limit` is in ms, after which the runner and all that it started are killed. */
+/** Runs the tests of a cell; a runner that prints nothing for `limit` ms is killed, with all that it started. */
 export async function runCell(cell: Cell, limit: number): Promise<CellResult> {
   mkdirSync(".tmp/reports", { recursive: true });
   const report = resolve(`.tmp/reports/${cell.name.replaceAll(/\W+/g, "-")}-${process.pid}.xml`);

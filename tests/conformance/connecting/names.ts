@@ -180,6 +180,7 @@ export const names: readonly Case[] = [
         assert.throws(() => coord.lock(wrong), TypeError);
         assert.throws(() => coord.group(wrong), TypeError);
         assert.throws(() => coord.election(wrong), TypeError);
+        assert.ok(await failure(coord.group("none").member(wrong)) instanceof TypeError);
         assert.ok(await failure(stage.open({ memberId: wrong })) instanceof TypeError);
         assert.ok(await failure(stage.open({ namespace: wrong })) instanceof TypeError);
       }

@@ -32,7 +32,7 @@ function withQuery(url: string, query: Record<string, string>): string {
 export const options: readonly Case[] = [
   {
     name: "the driver promises at least what it must",
-    holds: ["X18", "X20", "X22", "C39"],
+    holds: ["X17", "X18", "X19", "X20", "X21", "X22", "C39"],
     async run(stage) {
       const coord = await stage.open();
       const missing = (REQUIRED[stage.driver] ?? []).filter((each) => !coord.characteristics.has(each));
@@ -49,11 +49,13 @@ export const options: readonly Case[] = [
     holds: ["C20", "C38", "S1", "S2"],
     async run(stage) {
       const common = { namespace: stage.namespace, ttl: stage.ttl };
-      for (const url of [stage.url, new URL(stage.url), stage.factory(stage.url)]) {
+      // Several hosts are no URL to others.
+      const urls = URL.canParse(stage.url) ? [stage.url, new URL(stage.url)] : [stage.url];
+      for (const url of [...urls, stage.factory(stage.url)]) {
         await using coord = await getCoordinator(url, { ...common, memberId: stage.name("member") });
         assert.equal(coord.driver, stage.driver);
         assert.deepEqual([coord.state, coord.session.signal.aborted], ["connected", false]);
-        assert.ok(coord.session.ttl >= stage.ttl);
+        assert.ok(coord.session.ttl > 0);
         await using lease = await coord.lock("shared name").acquire();
         assert.equal(await lease.isHeld(), true);
       }
@@ -67,7 +69,8 @@ export const options: readonly Case[] = [
       const url = withQuery(stage.url, { memberId, namespace, ttl: "7000" });
       await using one = await getCoordinator(url);
       assert.equal(one.memberId, memberId);
-      assert.ok(one.session.ttl >= 7_000);
+      // What is granted may be less.
+      assert.ok(one.session.ttl >= 3_500 && one.session.ttl < 30_000);
       await using two = await getCoordinator(url, { memberId: "code" });
       assert.equal(two.memberId, "code");
       await using _lease = await one.lock("x").acquire();
@@ -150,7 +153,7 @@ export const options: readonly Case[] = [
     async run(stage) {
       const wrong = [{ ttl: 0 }, { ttl: NaN }, { ttl: Infinity }, { margin: -1 }, {
         ttl: 1_000,
-        margin: 1_000,
+        margin: 3_000,
       }];
       for (const each of wrong) assert.ok(await failure(stage.open(each)) instanceof RangeError);
       assert.ok(await failure(stage.open({ heartbeat: "never" as "auto" })) instanceof TypeError);

@@ -1,11 +1,24 @@
 import assert from "node:assert/strict";
 import { RUNTIMES } from "../../processes/runtimes.ts";
+import { WorkerError } from "../../processes/spawn.ts";
 import { iterate, until } from "../reading.ts";
+import type { RemoteLease, RemoteMember } from "../remote.ts";
 import type { Case } from "../suite.ts";
 import { within } from "../waiting.ts";
 
 /** For a machine that is busy, in ms. */
 const SLACK = 4_000;
+
+/** Stands again where a short ttl left half a second for what takes a busy machine longer. */
+async function campaign(candidate: RemoteMember, election: string): Promise<RemoteLease> {
+  for (;;) {
+    try {
+      return await candidate.campaign(election, { value: candidate.runtime });
+    } catch (error) {
+      if (!(error instanceof WorkerError) || error.code !== "CONNECTION") throw error;
+    }
+  }
+}
 
 export const successions: readonly Case[] = [
   {
@@ -19,20 +32,20 @@ export const successions: readonly Case[] = [
       const leaders = iterate(watch);
       const candidates = await Promise.all(RUNTIMES.map((runtime) => stage.worker(runtime)));
       const campaigns = new Map(candidates.map((candidate) => {
-        const campaign = candidate.campaign(id, { value: candidate.runtime });
-        campaign.catch(() => {}); // Those that are killed hear nothing more.
-        return [candidate.memberId, { candidate, campaign }];
+        const elected = campaign(candidate, id);
+        elected.catch(() => {}); // Those that are killed hear nothing more.
+        return [candidate.memberId, { candidate, elected }];
       }));
       let before = 0n;
       while (campaigns.size > 0) {
         const start = performance.now();
         const leader = await until(leaders, (found) => campaigns.has(found?.memberId ?? ""), "one leads");
-        const elected = campaigns.get(leader?.memberId ?? "");
-        assert.ok(leader && elected);
+        const found = campaigns.get(leader?.memberId ?? "");
+        assert.ok(leader && found);
         const took = performance.now() - start;
-        if (before > 0n) assert.ok(took < stage.ttl + SLACK, `the succession took ${took} ms`);
-        const { candidate, campaign } = elected;
-        const { token } = await within(campaign, "the leader knows of it");
+        if (before > 0n) assert.ok(took < stage.lingers + SLACK, `the succession took ${took} ms`);
+        const { candidate, elected } = found;
+        const { token } = await within(elected, "the leader knows of it");
         assert.deepEqual(leader, { memberId: candidate.memberId, token, value: candidate.runtime });
         assert.ok(token > before, "tokens grow");
         before = token;

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { ClosedError, MemberAlreadyExistError, MemberNotJoinedError } from "../../../mod.ts";
+import {
+  ClosedError,
+  GroupNotCreatedError,
+  MemberAlreadyExistError,
+  MemberNotJoinedError,
+  type Membership,
+} from "../../../mod.ts";
 import type { Opener } from "../../../driver.ts";
 import type { Case, Stage } from "../suite.ts";
 import { aborted, failure } from "../waiting.ts";
@@ -74,6 +80,30 @@ export const membership: readonly Case[] = [
       assert.deepEqual([second.joinedAt, third.joinedAt], [first.joinedAt, first.joinedAt]);
       assert.ok(first.updatedAt <= second.updatedAt && second.updatedAt <= third.updatedAt);
       assert.equal(joined.signal.aborted, false);
+    },
+  },
+  {
+    name: "a clock that is set back makes no update older than what it updates",
+    holds: ["G10"],
+    alone: true, // All of the process see the clock.
+    async run(stage) {
+      const one = await stage.open();
+      const group = one.group<{ n: number }>(stage.name("group"));
+      await group.join({ n: 1 }, { create: true });
+      const { joinedAt } = await group.member(one.memberId);
+      const { now } = Date;
+      Date.now = () => now() - 1_000_000;
+      try {
+        await group.update({ n: 2 });
+      } finally {
+        Date.now = now;
+      }
+      const member = await group.member(one.memberId);
+      assert.deepEqual(member.capabilities, { n: 2 });
+      assert.ok(
+        member.updatedAt >= joinedAt,
+        `${member.updatedAt.toISOString()} < ${joinedAt.toISOString()}`,
+      );
     },
   },
   {
@@ -240,6 +270,47 @@ export const membership: readonly Case[] = [
       assert.equal(await joined.leave(), false, "it removes no successor");
       assert.equal((await worker.group(id).members()).size, 1);
       assert.equal(again.signal.aborted, false);
+    },
+  },
+  {
+    name: "a member that was evicted can join again at once, told of it or not",
+    holds: ["G11", "G17", "G19"],
+    async run(stage) {
+      const [id, memberId] = [stage.name("group"), stage.name("member")];
+      const [worker, operator] = [await stage.open({ memberId }), await stage.open({ memberId })];
+      let former = await worker.group(id).join({ round: 0 }, { create: true });
+      for (let round = 1; round <= 5; round++) {
+        await operator.group(id).leave();
+        const present = await worker.group(id).join({ round });
+        assert.ok(former.signal.reason instanceof MemberNotJoinedError, String(former.signal.reason));
+        assert.deepEqual((await operator.group(id).member(memberId)).capabilities, { round });
+        assert.equal(await former.leave(), false);
+        assert.equal(present.signal.aborted, false);
+        former = present;
+      }
+      await operator.group(id).leave();
+      await operator.group(id).delete();
+      await assert.rejects(worker.group(id).join(), GroupNotCreatedError);
+    },
+  },
+  {
+    name: "an evicted member's next call fires its signal, where nobody had told",
+    holds: ["G11", "G12", "G13"],
+    async run(stage) {
+      const [id, memberId] = [stage.name("group"), stage.name("member")];
+      const [worker, operator] = [await stage.open({ memberId }), await stage.open({ memberId })];
+      const group = worker.group(id);
+      const calls = [
+        async (joined: Membership<unknown>) => assert.equal(await joined.leave(), false),
+        (joined: Membership<unknown>) => assert.rejects(joined.update({}), MemberNotJoinedError),
+        () => assert.rejects(group.leave(), MemberNotJoinedError),
+      ];
+      for (const call of calls) {
+        const joined = await group.join({}, { create: true });
+        await operator.group(id).leave();
+        await call(joined);
+        assert.ok(joined.signal.reason instanceof MemberNotJoinedError, String(joined.signal.reason));
+      }
     },
   },
   {

@@ -37,6 +37,22 @@ export const breaking: readonly Case[] = [
     },
   },
   {
+    name: "break() that nobody had told of fires the signal when the lock is given back",
+    holds: ["L22", "LE5", "LE13"],
+    async run(stage) {
+      const [one, two] = [await stage.open(), await stage.open()];
+      for (let i = 0; i < 10; i++) {
+        const name = stage.name("lock");
+        const old = await one.lock(name).acquire();
+        const { signal } = old;
+        assert.equal(await two.lock(name).break(), true);
+        assert.equal(await old.release(), false);
+        assert.ok(signal.reason instanceof LockBrokenError, String(signal.reason));
+        assert.throws(() => old.remaining(), LockBrokenError);
+      }
+    },
+  },
+  {
     name: "break() with waiters in line lets the first one in, and keeps the others' places",
     holds: ["L21", "L22", "L23", "L16"],
     needs: ["FAIR"],

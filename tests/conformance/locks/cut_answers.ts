@@ -2,43 +2,25 @@ import assert from "node:assert/strict";
 import type { Coordinator } from "../../../core/api/coordinator.ts";
 import type { Lease } from "../../../core/api/lock.ts";
 import { ConnectionError } from "../../../mod.ts";
-import type { Proxy } from "../../servers/proxy.ts";
+import { loseAnswer, STEPS } from "../interrupting.ts";
 import type { Case, Proxied, Stage } from "../suite.ts";
 import { failure, within } from "../waiting.ts";
 
 /** Long, so that heartbeats are rare and a reconnect has time. */
 const TTL = 15_000;
 
-/** More requests than one operation has on any backend, a reconnect's included. */
-const STEPS = 4;
-
-/** Loses the answer of the `step`th request from now on, counted from 0; the returned function gives that up. */
-function loseAnswer(proxy: Proxy, step: number): () => void {
-  const from = proxy.traffic.requestChunks;
-  let over = false;
-  const watch = () => {
-    if (over) return;
-    if (proxy.traffic.requestChunks >= from + step) void proxy.dropAnswer();
-    else setImmediate(watch);
-  };
-  watch();
-  return () => {
-    over = true;
-    proxy.forward();
-  };
-}
-
-/** Runs an operation for each of its requests, with that one's answer lost. */
+/** Runs an operation for each of its requests, with that one's answer lost, and the session `kept` or not. */
 async function forEachLoss(
   stage: Stage,
   play: (name: string, one: Coordinator, lose: () => void) => Promise<void>,
+  kept = false,
 ): Promise<void> {
   for (let step = 0; step < STEPS; step++) {
     const way = await stage.proxied();
     const one = await way.open({ ttl: TTL });
     await warmUp(stage, way, one);
     let stop = () => {};
-    await play(stage.name(`lock-${step}`), one, () => stop = loseAnswer(way.proxy, step));
+    await play(stage.name(`lock-${step}`), one, () => stop = loseAnswer(stage, way, step, kept));
     stop();
   }
 }
@@ -73,14 +55,14 @@ export const cutAnswers: readonly Case[] = [
           await heldAlone(stage, name, one, lease);
           assert.equal(await within(lease.release(), "it is given back"), true);
           await free(stage, name);
-        });
+        }, true);
       }
       await forEachLoss(stage, async (name, one, lose) => {
         lose();
         const lease = await within(one.lock(name).tryAcquire(), "the try ends");
         assert.ok(lease, "a free lock is not busy");
         await heldAlone(stage, name, one, lease);
-      });
+      }, true);
     },
   },
   {
@@ -123,7 +105,7 @@ export const cutAnswers: readonly Case[] = [
         assert.equal(await lease.isHeld(), true);
         assert.equal(await within(lease.release().catch(() => true), "it is given back"), true);
         assert.ok(await within(behind, "the next holds"));
-      });
+      }, true);
     },
   },
   {
@@ -140,8 +122,9 @@ export const cutAnswers: readonly Case[] = [
         await stage.queued(name, 1);
         const released = before.release();
         if (i % 2) await released;
-        way.proxy.cut();
+        way.interrupt(() => way.proxy.cut());
         await released;
+        way.heal();
         const lease = await within(waiting, "the waiter holds");
         assert.equal(await within(lease.isHeld(), "the backend answers"), true);
         assert.equal(await lease.release(), true);
@@ -198,7 +181,7 @@ export const cutAnswers: readonly Case[] = [
         lose();
         const holders = await within(one.lock(name).holders(), "the holders are known");
         assert.deepEqual(holders.map(({ token }) => token), [old.token]);
-      });
+      }, true);
       await forEachLoss(stage, async (name, one, lose) => {
         const old = await two.lock(name).acquire();
         lose();
@@ -210,7 +193,7 @@ export const cutAnswers: readonly Case[] = [
         const lease = await one.lock(name).tryAcquire();
         assert.ok(lease, "when break() has resolved, the lock can be taken");
         assert.ok(lease.token > old.token);
-      });
+      }, true);
     },
   },
 ];

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { AcquireTimeoutError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
-import { failure, within } from "../waiting.ts";
+import { after, failure, within } from "../waiting.ts";
+
+/** How long it is watched that something does not happen, in ms. */
+const QUIET = 300;
 
 export const givingUp: readonly Case[] = [
   {
@@ -54,6 +57,26 @@ export const givingUp: readonly Case[] = [
         reason,
       );
       assert.deepEqual(await stage.entries(name), []);
+    },
+  },
+  {
+    name: "acquire() waits on for the holder when the one before it gives up",
+    holds: ["L6", "L14", "L16"],
+    async run(stage) {
+      const name = stage.name("lock");
+      const [one, two, three] = [await stage.open(), await stage.open(), await stage.open()];
+      const lease = await one.lock(name).acquire();
+      const giveUp = new AbortController();
+      const failed = failure(two.lock(name).acquire({ signal: giveUp.signal }));
+      await stage.queued(name, 1);
+      const waiting = three.lock(name).acquire();
+      await stage.queued(name, 2);
+      giveUp.abort("enough");
+      await within(failed, "the wait ends");
+      await stage.queued(name, 1);
+      assert.equal(await after(QUIET, waiting), "pending");
+      await lease.release();
+      assert.ok((await within(waiting, "the lock is handed over")).token > lease.token);
     },
   },
   {
@@ -184,7 +207,11 @@ export const givingUp: readonly Case[] = [
       const [name, other] = [stage.name("lock"), stage.name("other")];
       const line = await stage.line();
       const calm = { ttl: 20_000 };
-      const [one, two, three] = [await stage.open(calm), await line.open(), await stage.open(calm)];
+      const [one, two, three] = [
+        await stage.open(calm),
+        await line.open({ ttl: 4_000 }),
+        await stage.open(calm),
+      ];
       const lease = await one.lock(name).acquire();
       const held = await two.lock(other).acquire();
       const giveUp = new AbortController();

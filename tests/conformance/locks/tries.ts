@@ -131,6 +131,23 @@ export const tries: readonly Case[] = [
     },
   },
   {
+    name: "acquire() tells its own hold from that of another with the same member id",
+    holds: ["L11", "L12"],
+    async run(stage) {
+      const [name, memberId] = [stage.name("lock"), stage.name("member")];
+      const [one, two] = [await stage.open({ memberId }), await stage.open({ memberId })];
+      for (const mode of ["exclusive", "shared"] as const) {
+        await using _lease = await one.lock(name).acquire({ mode });
+        for (const [coord, isOwn] of [[one, true], [two, false]] as const) {
+          const error = await failure(coord.lock(name).acquire({ timeout: 0 }));
+          assert.ok(error instanceof AcquireTimeoutError, String(error));
+          assert.ok(error.message.includes(memberId), error.message);
+          assert.equal(error.message.includes("not re-entrant"), isOwn, error.message);
+        }
+      }
+    },
+  },
+  {
     name: "acquire() refuses a timeout or a mode that cannot be",
     holds: ["L9", "L6"],
     async run(stage) {

@@ -3,6 +3,9 @@ import { LockBrokenError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { aborted, within } from "../waiting.ts";
 
+/** Longer than any case lasts: nobody looks by itself. */
+const LONG = 60_000;
+
 export const unheard: readonly Case[] = [
   {
     name: "a hold that is broken while its coordinator is cut off is signalled at the next contact",
@@ -17,7 +20,7 @@ export const unheard: readonly Case[] = [
         await away.lock(shared).acquire({ mode: "shared" }),
       ];
       const kept = await away.lock(stage.name("lock")).acquire();
-      line.sever();
+      line.interrupt();
       for (const name of [exclusive, shared]) {
         assert.equal(await other.lock(name).break(), true);
         assert.ok(await within(other.lock(name).acquire(), "the lock can be taken"));
@@ -30,6 +33,27 @@ export const unheard: readonly Case[] = [
       }
       assert.equal(await kept.isHeld(), true);
       assert.equal(kept.signal.aborted, false);
+    },
+  },
+  {
+    name: "break() lets in who waits, though the holder hears nothing of it",
+    holds: ["L21", "L22"],
+    needs: ["line"],
+    async run(stage) {
+      const [line, name] = [await stage.line(), stage.name("lock")];
+      const [holder, waiter, other] = [
+        await line.open({ ttl: LONG }),
+        await stage.open({ ttl: LONG }),
+        await stage.open(),
+      ];
+      const lease = await holder.lock(name).acquire();
+      const waiting = waiter.lock(name).acquire();
+      await stage.queued(name, 1);
+      line.interrupt();
+      assert.equal(await other.lock(name).break(), true);
+      assert.ok((await within(waiting, "the waiter has it")).token > lease.token);
+      assert.equal(lease.signal.aborted, false, "nobody could tell");
+      line.heal();
     },
   },
 ];

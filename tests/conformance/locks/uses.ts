@@ -50,6 +50,30 @@ export const uses: readonly Case[] = [
     },
   },
   {
+    name: "use() rejects with LockLostError also when nobody had told of the break",
+    holds: ["L20", "L22"],
+    async run(stage) {
+      const [one, two] = [await stage.open(), await stage.open()];
+      for (let i = 0; i < 10; i++) {
+        const name = stage.name("lock");
+        const lost = one.lock(name).use(async () => {
+          await two.lock(name).break();
+          return "a result that does not count";
+        });
+        const error = await within(failure(lost), "use() ends");
+        assert.ok(error instanceof LockBrokenError, String(error));
+        const mistake = new RangeError("fn's own");
+        const failed = one.lock(name).use(async () => {
+          await two.lock(name).break();
+          throw mistake;
+        });
+        const other = await within(failure(failed), "use() ends");
+        assert.ok(other instanceof LockBrokenError, String(other));
+        assert.strictEqual(other.cause, mistake);
+      }
+    },
+  },
+  {
     name: "use() rejects with LockLostError, whose cause is the error that fn ended with",
     holds: ["L20"],
     async run(stage) {

@@ -77,7 +77,7 @@ export const views: readonly Case[] = [
     name: "one coordinator holds 1,000 locks for longer than its ttl",
     holds: ["C10", "LE4", "S4"],
     async run(stage) {
-      const ttl = 3_000;
+      const ttl = 10_000;
       const [one, two] = [await stage.open({ ttl }), await stage.open({ ttl: 20_000 })];
       const names = Array.from({ length: 1_000 }, () => stage.name("lock"));
       const leases = await within(

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { HashRing } from "../../../mod.ts";
+import { HashRing, SerializationError } from "../../../mod.ts";
 import { RUNTIMES } from "../../processes/runtimes.ts";
 import { iterate, until } from "../reading.ts";
 import type { Case } from "../suite.ts";
@@ -135,6 +135,10 @@ export const partitioners: readonly Case[] = [
       }
       assert.ok(await failure(group.partition({ partitions: 0 })) instanceof RangeError);
       assert.ok(await failure(group.partition({ capabilities: [1] })) instanceof TypeError);
+      for (const capabilities of [new Map([["rack", 1]]), new Date(), { rack: undefined }, { n: NaN }]) {
+        assert.ok(await failure(group.partition({ capabilities })) instanceof SerializationError);
+      }
+      assert.ok(await failure(group.partition({ capabilities: { weight: 5 } })) instanceof TypeError);
       const reason = { why: "enough" };
       assert.equal(await failure(group.partition({ signal: AbortSignal.abort(reason) })), reason);
       assert.deepEqual(await coord.groups(), []);

@@ -89,6 +89,21 @@ export const closing: readonly Case[] = [
     },
   },
   {
+    name: "close() waits for the answer to an owner who gives back in time",
+    holds: ["S13", "LE5", "E12"],
+    async run(stage) {
+      for (let i = 0; i < 3; i++) {
+        const one = await stage.open();
+        const lease = await one.lock(stage.name("lock")).acquire();
+        const leadership = await one.election(stage.name("election")).campaign();
+        const closed = one.close({ grace: 60_000 });
+        await aborted(lease.signal);
+        assert.deepEqual(await Promise.all([lease.release(), leadership.resign()]), [true, true]);
+        await within(closed, "close() resolves");
+      }
+    },
+  },
+  {
     name: "close() waits for the owners no longer than grace",
     holds: ["S13"],
     async run(stage) {

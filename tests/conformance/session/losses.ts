@@ -100,11 +100,13 @@ export const losses: readonly Case[] = [
     name: "a hold that is renewed in time outlives many ttls",
     holds: ["C10", "LE10"],
     async run(stage) {
-      const one = await stage.open({ ttl: stage.ttl });
+      // Servers, too, stand still for a second while others keep the disk busy.
+      const ttl = 4_500;
+      const one = await stage.open({ ttl });
       const lease = await one.lock(stage.name("lock")).acquire();
       const membership = await one.group(stage.name("group")).join({}, { create: true });
       for (let i = 0; i < 12; i++) {
-        await elapse(stage.ttl / 3);
+        await elapse(ttl / 3);
         assert.ok(lease.remaining() > 0);
       }
       assert.deepEqual([lease.signal.aborted, membership.signal.aborted, one.state], [
@@ -124,7 +126,7 @@ export const losses: readonly Case[] = [
       const [line, name] = [await stage.line(), stage.name("lock")];
       const one = await line.open({ ttl: 10_000 });
       const lease = await one.lock(name).acquire();
-      line.sever();
+      line.interrupt();
       await stage.eventually(() => one.state === "suspended");
       line.heal();
       await stage.eventually(() => one.state === "connected");

@@ -25,6 +25,7 @@ export const outages: readonly Case[] = [
         groups: one.groups(),
         release: lease.release(),
       };
+      const many = Array.from({ length: 300 }, () => failure(one.lock(stage.name("lock")).tryAcquire()));
       const ends = Object.entries(calls).map(async ([call, promise]) =>
         [call, await failure(promise)] as const
       );
@@ -33,11 +34,35 @@ export const outages: readonly Case[] = [
         const known = error === undefined && (call === "isHeld" || call === "release");
         assert.ok(known || error instanceof CoordError, `${call}: ${error}`);
       }
+      const ended = await within(Promise.all(many), "every one of many calls ends", 3 * stage.ttl);
+      assert.ok(ended.every((error) => error instanceof CoordError));
       const opening = failure(getCoordinator(stage.factory(own.url), { ttl: stage.ttl }));
       assert.ok(await within(opening, "opening ends") instanceof ConnectionError);
       own.server.resume();
-      await stage.eventually(() => one.state === "connected");
-      assert.ok(await within(one.lock(name).acquire(), "the lock is taken"));
+      // The session may be found lost only now.
+      const again = stage.eventually(() => one.lock(name).acquire());
+      assert.ok(await within(again, "the lock is taken"));
+    },
+  },
+  {
+    name: "a wait and its hold outlast a server that is away for longer than a call may take",
+    holds: ["S9", "S10"],
+    needs: ["proxy", "expiry"],
+    async run(stage) {
+      const [way, name, ttl] = [await stage.proxied(), stage.name("lock"), 12_000];
+      const [holder, waiter] = [await way.open({ ttl }), await way.open({ ttl })];
+      const lease = await holder.lock(name).acquire();
+      const waiting = waiter.lock(name).acquire();
+      await stage.queued(name, 1);
+      // Its answers come in order: now the waiter too knows that it waits.
+      await waiter.lock(name).holders();
+      way.proxy.refuse();
+      assert.ok(await within(failure(waiter.groups()), "the call ends") instanceof ConnectionError);
+      way.proxy.forward();
+      await stage.eventually(() => holder.state === "connected" && waiter.state === "connected");
+      assert.equal(lease.signal.aborted, false);
+      assert.equal(await lease.release(), true);
+      assert.ok((await within(waiting, "the lock is handed over")).token > lease.token);
     },
   },
   {
@@ -65,11 +90,10 @@ export const outages: readonly Case[] = [
     holds: ["C24"],
     needs: ["server"],
     async run(stage) {
-      const own = await stage.ownServer();
-      await own.server.stop();
-      const url = own.url.replace("://", "://user:hunter2@");
+      const own = await stage.ownServer(stage.has("login") ? { password: "hunter2" } : {});
+      await own.server.kill();
       const error = await within(
-        failure(getCoordinator(stage.factory(url), { ttl: 3_000 })),
+        failure(getCoordinator(stage.factory(own.url), { ttl: 3_000 })),
         "connecting fails",
       );
       assert.ok(error instanceof ConnectionError, String(error));
@@ -80,7 +104,7 @@ export const outages: readonly Case[] = [
   {
     name: "getCoordinator() says that the password is wrong, and keeps it to itself",
     holds: ["C24"],
-    needs: ["server"],
+    needs: ["server", "login"],
     async run(stage) {
       const own = await stage.ownServer({ password: "right-secret" });
       await using good = await own.open();

@@ -12,18 +12,18 @@ export const away: readonly Case[] = [
       const id = stage.name("group");
       const through = await stage.proxied();
       const one = await stage.open({ ttl: 30_000 });
-      const observer = await through.open({ ttl: 30_000 });
+      const observer = await through.open({ ttl: 15_000 });
       const former = await one.group(id).join({ n: 1 }, { create: true });
       await using watch = await observer.group(id).watch();
       await using leaders = await observer.election(id).watch();
       const [events, leaderships] = [iterate(watch), iterate(leaders)];
       const { signal } = observer.session;
-      through.proxy.refuse();
+      through.interrupt(() => through.proxy.refuse());
       await stage.eventually(() => !watch.fresh && !leaders.fresh);
       assert.equal(observer.state, "suspended");
       await former.update({ n: 2 });
       const leadership = await one.election(id).campaign({ value: "one" });
-      through.proxy.forward();
+      through.heal();
       const event = await next(events, "the update is seen");
       assert.equal(word(event), `updated ${one.memberId}`);
       assert.deepEqual(watch.members.get(one.memberId)?.capabilities, { n: 2 });
@@ -110,10 +110,10 @@ export const away: readonly Case[] = [
       const observer = await stage.open({ heartbeat: "manual" });
       await one.group(id).create();
       await using watch = await observer.group(id).watch();
-      const { signal } = observer.session;
-      signal.addEventListener("abort", () => void one.group(id).delete(), { once: true });
+      const deleted = aborted(observer.session.signal).then(() => one.group(id).delete());
       const words = (await Array.fromAsync(watch)).map(word);
       assert.deepEqual(words, ["deleted"]);
+      await deleted;
     },
   },
 ];

@@ -13,6 +13,25 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
 }
 
+/** What is told at once: after the call that caused it, `AT_ONCE` beyond what a busy machine needs for the call. */
+class Told {
+  readonly #called: number[] = [];
+  readonly #told: number[] = [];
+
+  async measure(call: () => Promise<unknown>, told: Promise<unknown>): Promise<void> {
+    const start = performance.now();
+    const called = call().then(() => this.#called.push(performance.now() - start));
+    await told;
+    this.#told.push(performance.now() - start);
+    await called;
+  }
+
+  assert(): void {
+    const [called, told] = [median(this.#called), median(this.#told)];
+    assert.ok(told < AT_ONCE + called, `told after ${told} ms, called for ${called} ms`);
+  }
+}
+
 export const pushes: readonly Case[] = [
   {
     name: "watches hear of a change at once",
@@ -29,16 +48,13 @@ export const pushes: readonly Case[] = [
       await using watch = await observer.group<number>(id).watch();
       await using leaders = await observer.election(id).watch();
       const [events, leaderships] = [iterate(watch), iterate(leaders)];
-      const [heard, told]: [number[], number[]] = [[], []];
+      const [updates, values] = [new Told(), new Told()];
       for (let i = 1; i <= ROUNDS; i++) {
-        const start = performance.now();
-        await Promise.all([joined.update(i), next(events, "the update is seen")]);
-        heard.push(performance.now() - start);
-        const again = performance.now();
-        await Promise.all([leadership.proclaim(`${i}`), next(leaderships, "the value is seen")]);
-        told.push(performance.now() - again);
+        await updates.measure(() => joined.update(i), next(events, "the update is seen"));
+        await values.measure(() => leadership.proclaim(`${i}`), next(leaderships, "the value is seen"));
       }
-      assert.ok(median(heard) < AT_ONCE && median(told) < AT_ONCE, `${median(heard)} and ${median(told)} ms`);
+      updates.assert();
+      values.assert();
     },
   },
   {
@@ -49,17 +65,16 @@ export const pushes: readonly Case[] = [
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open({ ttl: 60_000 }), await stage.open({ ttl: 60_000 })];
-      const took: number[] = [];
+      const grants = new Told();
       let lease: Lease = await one.lock(name).acquire();
       for (let i = 0; i < ROUNDS; i++) {
         const waiting = (i % 2 === 0 ? two : one).lock(name).acquire();
         await stage.queued(name, 1);
-        const start = performance.now();
-        await lease.release();
-        lease = await within(waiting, "the waiter holds the lock");
-        took.push(performance.now() - start);
+        const held = lease;
+        await grants.measure(() => held.release(), within(waiting, "the waiter holds the lock"));
+        lease = await waiting;
       }
-      assert.ok(median(took) < AT_ONCE, `${median(took)} ms`);
+      grants.assert();
     },
   },
 ];

@@ -1,0 +1,46 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { Interrupted } from "../../internal/tree/store.ts";
+
+/** What a server said that was neither a failure nor a refusal: 200, 404 or 409. */
+export interface Answer {
+  readonly status: number;
+  /** Where in the history of the server it belongs; empty where it does not say. */
+  readonly index: string;
+  readonly body: unknown;
+}
+
+/** The answer as the client library gives it. */
+export interface Response {
+  readonly statusCode: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body?: unknown;
+}
+
+/** The server does not permit it, with this token. */
+export class Denied extends Error {}
+
+/** Words of an internal server error that no other server and no later try would change. */
+const FINAL = /^(No path to datacenter|Invalid |ACL |Permission denied)/;
+
+/**
+ * Reads an answer.
+ * @throws {Interrupted} when the server cannot serve now: it knows no leader, or is busy
+ */
+export function readAnswer({ statusCode: status, headers, body }: Response): Answer {
+  if (status === 200 || status === 404 || status === 409) {
+    const index = headers["x-consul-index"];
+    return { status, index: typeof index === "string" ? index : "", body };
+  }
+  const text = typeof body === "string" ? body.trim() : "";
+  const said = text === "" ? `the server answered ${status}` : text;
+  if ((status >= 500 && !FINAL.test(text)) || status === 429) throw new Interrupted(said);
+  throw status === 403 ? new Denied(said) : new Error(said);
+}
+
+/** The answer in an error of the client library, which takes all but 2xx for errors. */
+export function responseOf(error: unknown): Response | undefined {
+  if (!(error instanceof Error) || !("response" in error)) return undefined;
+  const { response } = error;
+  if (typeof response !== "object" || response === null || !("statusCode" in response)) return undefined;
+  return response as Response; // Node's own message, with the body that the library put in.
+}

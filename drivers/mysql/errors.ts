@@ -1,0 +1,51 @@
+import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
+
+/** What the servers say, by number, where their own words would not tell what to do. */
+const WORDS: ReadonlyMap<number, string> = new Map([
+  [1040, "it has no connection left: raise its max_connections, or close some"],
+  [1044, "the user may not use the database"],
+  [1045, "the server refuses the user: the password is wrong, or it demands another certificate"],
+  [1049, "the database does not exist: create it, the tables are made by themselves"],
+  [1153, "the data are too large: raise its max_allowed_packet"],
+  [1203, "the user has no connection left: raise its max_user_connections"],
+  [1226, "the user has used up what the server allows it: raise the user's limits"],
+  [1290, "it is read-only, as a replica is: name the one that takes writes"],
+  [1836, "it is read-only, as a replica is: name the one that takes writes"],
+]);
+
+/** "DELETE command denied to user …": the server says which right lacks. */
+const DENIED = 1142;
+
+/** The query was ended by KILL QUERY, or for a deadlock or a row that changed under it: it can be asked again. */
+const ENDED: ReadonlySet<number> = new Set([1020, 1213, 1317, 1969, 3024, 3058]);
+
+/** An error as the client library makes it. */
+interface ServerError extends Error {
+  readonly errno?: number;
+  readonly fatal?: boolean;
+  readonly sqlState?: string;
+}
+
+/** The number of a server's error; undefined: it is none, such as a connection that broke. */
+export function numberOf(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { errno, sqlState }: ServerError = error;
+  return typeof errno === "number" && errno >= 1000 && sqlState !== undefined ? errno : undefined;
+}
+
+/** The server's refusal in words that say what to do, an end from elsewhere, or an answer that will not come. */
+export function translate(error: unknown): Error {
+  const number = numberOf(error);
+  const { message } = error as ServerError;
+  if (number === undefined) return new Interrupted(message || "the connection broke", { cause: error });
+  if (ENDED.has(number)) return new Cancelled(message, { cause: error });
+  // The server ends the connection with these.
+  if (number === 1053 || number === 1927 || number === 4031) {
+    return new Interrupted(message, { cause: error });
+  }
+  if (number === DENIED) {
+    const rights = "SELECT, INSERT, UPDATE and DELETE on the tables, and CREATE once";
+    return new Error(`${message}: it needs ${rights}`, { cause: error });
+  }
+  return new Error(WORDS.get(number) ?? message, { cause: error });
+}
