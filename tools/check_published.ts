@@ -71,7 +71,7 @@ function start(runtime: Runtime, dir: string, registry: LocalRegistry, server: s
 }
 
 process.chdir(ROOT);
-fetchServers();
+fetchServers("gate");
 const program = resolve(process.argv[2] ?? `${ROOT}tests/published/main.ts`);
 const work = mkdtempSync(join(tmpdir(), "coord-published-"));
 try {

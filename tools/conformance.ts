@@ -1,37 +1,28 @@
 /**
  * Runs the conformance suite on the backends that are named, on Deno, Bun and Node, and ends with one line that counts:
  *
- *     deno task conformance [--jobs 2] [--limit 300] [--only PATTERN] [--deployments] [BACKEND...]
+ *     deno task conformance [--only PATTERN] [--deployments] [--times] [--jobs 2] [BACKEND...]
  *
  * Without a name it runs all; with `--deployments`, those that are a driver in another way of running its server: with
- * TLS, in another version, as several. `--only` picks cells by name, such as "redis on node".
+ * TLS, in another version, as several. `--only` picks cells by name, such as "redis on node"; `--times` prints how long
+ * each case took. Cases that were late are played once more at the end.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { CASES } from "../tests/conformance/cases.ts";
 import type { Fixture } from "../tests/conformance/suite.ts";
 import { judge } from "../tests/conformance/verdict.ts";
-import {
-  type Cell,
-  conformanceBackends,
-  conformanceCells,
-  isDeployment,
-  isRunnable,
-  printNotRun,
-} from "./testing/cells.ts";
+import { readArguments } from "./testing/arguments.ts";
+import { conformanceBackends, conformanceCells, isDeployment } from "./testing/cells.ts";
 import { fetchServers } from "./testing/fetch.ts";
-import { count, deploymentTable, failedTests, summary, table } from "./testing/report.ts";
-import { type CellResult, killRunners } from "./testing/run_cell.ts";
-import { runCells } from "./testing/run_cells.ts";
+import { deploymentTable } from "./testing/report.ts";
+import type { CellResult } from "./testing/run_cell.ts";
+import { endWithUs, run } from "./testing/run.ts";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    jobs: { type: "string", default: "2" },
-    limit: { type: "string", default: "300" },
-    only: { type: "string", default: "" },
-    deployments: { type: "boolean", default: false },
-  },
+const { values: options, positionals } = readArguments(import.meta.url, {
+  only: { type: "string", default: "" },
+  deployments: { type: "boolean", default: false },
+  times: { type: "boolean", default: false },
+  jobs: { type: "string", default: "2" },
 });
 
 /** What there cannot be, and why. */
@@ -70,38 +61,21 @@ async function printSkips(backend: string): Promise<void> {
   }
 }
 
-/** Cases that were played twice, because the machine stood still. */
-function printRepeats({ cell, output }: CellResult): void {
-  for (const [line] of output.matchAll(/^AGAIN .*$/gm)) console.log(`${line} (${cell.name})`);
+function printDeployments(results: readonly CellResult[]): void {
+  console.log(`\n${deploymentTable(results)}\n\n${NO_DEPLOYMENTS.join("\n")}`);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    killRunners();
-    process.exit(1);
-  });
-}
-
+endWithUs();
 process.chdir(new URL("..", import.meta.url).pathname);
-const mustHaveServers = fetchServers();
+const mustHaveServers = fetchServers("all");
 const backends = chosenBackends();
-const cells: Cell[] = backends.flatMap(conformanceCells).filter(({ name }) =>
-  new RegExp(options.only).test(name)
-);
-const runnable = cells.filter(isRunnable);
-const results: CellResult[] = await runCells(runnable, {
-  jobs: Number(options.jobs),
-  limit: Number(options.limit) * 1000,
-});
-const notRun = cells.filter((cell) => !runnable.includes(cell));
-
-console.log();
 for (const backend of backends) await printSkips(backend);
-results.forEach(printRepeats);
-console.log(`\n${table(results)}`);
-if (options.deployments) console.log(`\n${deploymentTable(results)}\n\n${NO_DEPLOYMENTS.join("\n")}`);
-for (const line of failedTests(results)) console.log(line);
-const isIncomplete = printNotRun(notRun);
-const counts = count(results);
-if (counts.failed > 0 || counts.passed === 0 || (mustHaveServers && isIncomplete)) process.exitCode = 1;
-console.log(summary(counts));
+const cells = backends.flatMap(conformanceCells)
+  .filter(({ name }) => new RegExp(options.only).test(name))
+  .map((cell) => options.times ? { ...cell, env: { ...cell.env, COORD_TIMES: "1" } } : cell);
+await run({
+  cells,
+  mustHaveServers,
+  jobs: Number(options.jobs),
+  details: options.deployments ? printDeployments : () => {},
+});

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Puts the real servers that the tests start under .servers/, from Debian packages, without root: nothing is installed
 # and no service starts. Asks the mirror that the machine itself is set up with. Run it as often as you like; it does
-# something only when the list below has changed.
+# something only when the list below has changed. All checkouts of a machine share what was fetched: .servers/ holds
+# links into COORD_SERVERS, by default a folder of one's own in /var/tmp; remove that to fetch anew.
 #
 #   tools/fetch_servers.sh [SUITE...]      default: every suite
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DEST=$PWD/.servers
+# Readable for all: some servers run as another user.
+CACHE=${COORD_SERVERS:-/var/tmp/coord-servers-$(id -u)}
 
 # One line per server; a suite is a Debian release. Libraries that a plain machine lacks stand beside their server. A "+"
 # takes all that a package depends on: what is too new for the machine's C library brings its own.
@@ -108,10 +111,16 @@ wrap() {
   done
 }
 
-# Unpacks beside the old tree and swaps at the end: a test that runs meanwhile never sees half a server.
+# Where what is listed of a suite lies once it was fetched.
+place() {
+  local suite=$1; shift
+  echo "$CACHE/$suite-$(printf '%s\n' "$(uname -m)" "$@" | sha256sum | cut -c1-16)"
+}
+
+# Unpacks beside the place and moves at the end: nobody ever sees half a server.
 fetch() {
   local suite=$1 url=$2; shift 2
-  local state=$DEST/.apt/$suite new=$DEST/$suite.new
+  local state=$CACHE/.apt/$suite new=$CACHE/$suite.new
   rm -rf "$new" "$state/debs"
   mkdir -p "$state"/{sources,lists/partial,archives/partial,debs,whole} "$new"
   : >"$state/status"
@@ -125,32 +134,48 @@ fetch() {
   if [ ${#plain[@]} -gt 0 ]; then fetch_plain "$state" "$new" "${plain[@]}"; fi
   rm -rf "$state" "$new"/{,whole/}usr/share/{doc,man,locale,lintian,bug,maven-repo} "$new"/{etc,lib/systemd,usr/lib/systemd} \
     "$new"/usr/bin/etcdutl
-  printf '%s\n' "$*" >"$new/.fetched"
-  rm -rf "${DEST:?}/$suite" && mv "$new" "$DEST/$suite"
+  mv "$new" "$(place "$suite" "$@")"
 }
 
-mkdir -p "$DEST"
-exec 9>"$DEST/.lock"
+# Makes .servers/SUITE lead to what was fetched.
+link() {
+  local to=$DEST/$1
+  [ "$(readlink "$to" || true)" = "$2" ] && return
+  rm -rf "${to:?}" && ln -s "$2" "$to"
+}
+
+mkdir -p "$DEST" "$CACHE"
+if [ ! -O "$CACHE" ]; then
+  echo "Cannot fetch servers: $CACHE belongs to somebody else; set COORD_SERVERS to a folder of your own" >&2
+  exit 3
+fi
+exec 9>"$CACHE/.lock"
 flock 9
 [ $# -gt 0 ] || set -- "${SUITES[@]}"
-declare -A running=()
-for suite in "$@"; do
-  declare -n packages=$suite
-  wanted="${packages[*]}"
-  [ "$(cat "$DEST/$suite/.fetched" 2>/dev/null || true)" = "$wanted" ] && continue
-  echo "Fetching servers from Debian $suite: $wanted" >&2
-  url=$(mirror)
-  # Not behind `||` or `if`: there bash would ignore set -e inside the function.
-  fetch "$suite" "$url" "${packages[@]}" &
-  running[$suite]=$!
-done
-
 status=0
-for suite in "${!running[@]}"; do
-  wait "${running[$suite]}" && continue
-  declare -n packages=$suite
-  echo "NOT FETCHED from Debian $suite: ${packages[*]}" >&2
-  rm -rf "$DEST/$suite.new" "$DEST/.apt/$suite"
-  [ "$suite" = sid ] || status=1
+# Twice: a mirror may fail for a moment.
+for attempt in 1 2; do
+  declare -A running=()
+  for suite in "$@"; do
+    declare -n packages=$suite
+    place=$(place "$suite" "${packages[@]}")
+    [ -d "$place" ] && link "$suite" "$place" && continue
+    echo "Fetching servers from Debian $suite: ${packages[*]}" >&2
+    url=$(mirror)
+    # Not behind `||` or `if`: there bash would ignore set -e inside the function.
+    fetch "$suite" "$url" "${packages[@]}" &
+    running[$suite]=$!
+  done
+  for suite in "${!running[@]}"; do
+    declare -n packages=$suite
+    if wait "${running[$suite]}"; then
+      link "$suite" "$(place "$suite" "${packages[@]}")"
+      continue
+    fi
+    rm -rf "$CACHE/$suite.new" "$CACHE/.apt/$suite"
+    [ "$attempt" = 1 ] && continue
+    echo "NOT FETCHED from Debian $suite: ${packages[*]}" >&2
+    [ "$suite" = sid ] || status=1
+  done
 done
 exit $status

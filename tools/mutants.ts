@@ -114,7 +114,7 @@ function killerOf({ failed, ran, late }: Outcome): string | undefined {
 }
 
 process.chdir(ROOT);
-fetchServers();
+fetchServers("all");
 const names = new Set(positionals);
 const mutants = readdirSync(FOLDER).filter((file) => file.endsWith(".patch")).sort().map(readMutant)
   .filter(({ name }) => names.size === 0 || names.has(name));

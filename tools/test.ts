@@ -1,59 +1,57 @@
 /**
- * Runs the tests on Deno, Bun and Node, and ends with one line that counts them:
+ * Runs the tests against real servers, and ends with one line that counts them:
  *
- *     deno task test [--all] [--jobs 2] [--limit 300] [--only PATTERN] [FILE...]
+ *     deno task test [--all [--fresh]] [--only PATTERN] [--jobs 2] [--limit SECONDS] [--times] [FILE...]
  *
- * A cell is one run of one runtime's own test runner. Most backends run in full on Deno only, deployments with what
- * processes do together, other versions not at all; with `--all` every cell is there, and whole. One that prints nothing
- * for `--limit` seconds is killed. `--only` picks cells by name, files pick tests within them.
+ * A cell is one run of one runtime's own test runner. Without `--all` these are the gate, what every commit must pass:
+ * unit tests and the conformance suite of every backend on Deno, and a few tests of each kind on Bun and Node. With it
+ * they are the whole matrix: every backend, version and deployment on every runtime, what each driver has for itself,
+ * and faults. That takes more than an hour, so a cell that has passed on this very tree is not run again, but with
+ * `--fresh`.
+ *
+ * `--only` picks cells by name, files pick tests within them. A cell that prints nothing for `--limit` seconds is ended.
+ * `--times` prints how long each case of the suite took. Tests that were late are played once more at the end.
  */
 import process from "node:process";
-import { parseArgs } from "node:util";
-import { type Cell, isRunnable, printNotRun, testCells } from "./testing/cells.ts";
+import { type Cell, NOT_IN_THE_GATE, testCells } from "./testing/cells.ts";
+import { readArguments } from "./testing/arguments.ts";
 import { fetchServers } from "./testing/fetch.ts";
-import { count, failedTests, summary, table } from "./testing/report.ts";
-import { killRunners } from "./testing/run_cell.ts";
-import { runCells } from "./testing/run_cells.ts";
+import { Passed } from "./testing/passed.ts";
+import { endWithUs, run } from "./testing/run.ts";
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    all: { type: "boolean", default: false },
-    jobs: { type: "string", default: "2" },
-    limit: { type: "string", default: "300" },
-    only: { type: "string", default: "" },
-  },
+const { values: options, positionals } = readArguments(import.meta.url, {
+  all: { type: "boolean", default: false },
+  fresh: { type: "boolean", default: false },
+  only: { type: "string", default: "" },
+  jobs: { type: "string", default: "2" },
+  limit: { type: "string" },
+  times: { type: "boolean", default: false },
 });
 
 function chosenCells(): Cell[] {
   const files = new Set(positionals.map((file) => file.replace(/^\.\//, "")));
-  return testCells(options)
+  // A file may belong to a cell that the gate leaves out.
+  return testCells({ all: options.all || files.size > 0 })
     .filter((cell) => new RegExp(options.only).test(cell.name))
     .map((cell) => files.size === 0 ? cell : { ...cell, files: cell.files.filter((file) => files.has(file)) })
+    .map((cell) => options.limit === undefined ? cell : { ...cell, limit: Number(options.limit) * 1000 })
+    .map((cell) => options.times ? { ...cell, env: { ...cell.env, COORD_TIMES: "1" } } : cell)
     .filter((cell) => cell.files.length > 0);
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    killRunners();
-    process.exit(1);
-  });
+function printNotInTheGate(): void {
+  for (const [name, why] of Object.entries(NOT_IN_THE_GATE)) console.log(`${name}: not in the gate: ${why}`);
 }
 
+endWithUs();
 process.chdir(new URL("..", import.meta.url).pathname);
-const mustHaveServers = fetchServers();
-const cells = chosenCells();
-const runnable = cells.filter(isRunnable);
-const results = await runCells(runnable, { jobs: Number(options.jobs), limit: Number(options.limit) * 1000 });
-const notRun = cells.filter((cell) => !runnable.includes(cell));
-
-console.log(`\n${table(results)}`);
-for (const line of failedTests(results)) console.log(line);
-const isIncomplete = printNotRun(notRun);
-const empty = results.filter(({ tests }) => tests.length === 0);
-for (const { cell } of empty) console.log(`NO TESTS in ${cell.name}`);
-const counts = count(results);
-if (counts.failed > 0 || cells.length === 0 || empty.length > 0 || (mustHaveServers && isIncomplete)) {
-  process.exitCode = 1;
-}
-console.log(summary(counts));
+const mustHaveServers = fetchServers(options.all ? "all" : "gate");
+// The gate is run whole, and files by hand.
+const passed = options.all ? new Passed({ fresh: options.fresh }) : undefined;
+await run({
+  cells: chosenCells(),
+  mustHaveServers,
+  jobs: Number(options.jobs),
+  passed,
+  details: options.all ? () => {} : printNotInTheGate,
+});

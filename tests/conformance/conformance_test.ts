@@ -1,4 +1,4 @@
-// Every case on the backend that COORD_BACKEND names; COORD_CASES picks cases by a pattern, COORD_NEEDS by what they need.
+// Every case on the backend that COORD_BACKEND names; COORD_CASES picks cases by a pattern, COORD_SMOKE those marked so.
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
@@ -11,10 +11,8 @@ import { judge } from "./verdict.ts";
 const backend = process.env.COORD_BACKEND ?? "zake";
 const { fixture }: { fixture: Fixture } = await import(`./fixtures/${backend}.ts`);
 const pattern = new RegExp(process.env.COORD_CASES ?? "");
-const need = process.env.COORD_NEEDS;
-const chosen = CASES.filter(({ name, needs = [] }) =>
-  pattern.test(name) && (need === undefined || needs.some((each) => each === need))
-);
+const isSmoke = process.env.COORD_SMOKE !== undefined;
+const chosen = CASES.filter(({ name, smoke = false }) => pattern.test(name) && (smoke || !isSmoke));
 const verdicts = chosen.map((each) => ({ each, verdict: judge(each, fixture) }));
 const pool = new Pool(
   fixture,

@@ -1,12 +1,13 @@
+import { loadavg } from "node:os";
 import process from "node:process";
-import { inspect } from "node:util";
+import { LateError } from "../late.ts";
 import { currentRuntime } from "../processes/runtimes.ts";
 import { IdleWorkers } from "./idle_workers.ts";
-import { waitedForProcessors } from "./pressure.ts";
+import { begun, ended } from "./progress.ts";
 import { Pulse } from "./pulse.ts";
 import { CaseStage } from "./stage.ts";
 import type { Case, Fixture, Place } from "./suite.ts";
-import { elapse, within } from "./waiting.ts";
+import { within } from "./waiting.ts";
 
 /** The longest that a case may run, in ms: one that hangs fails alone, and says which it is. */
 const CASE_LIMIT = 90_000;
@@ -15,14 +16,8 @@ const CASE_LIMIT = 90_000;
 const CAPACITY = Number(process.env.COORD_CAPACITY ?? 8);
 const PROCESS_WEIGHT = 3;
 
-/** A pause of the event loop, in ms, after which a time-out says nothing about the backend: operations have 500 ms. */
-const STANDSTILL = 300;
-
-/** The share of a case's time in which processes waited for a processor, from which on the machine is too busy. */
-const BUSY = 0.5;
-
-/** A busy machine, or a server that has only just begun, is given so many ms before a case is played again. */
-const BREATH = 3_000;
+/** Of errors that say no more than that something took too long. */
+const LATE_CODES: ReadonlySet<unknown> = new Set(["LATE", "CONNECTION"]);
 
 /** Runs cases side by side, in their order, on one backend, which is started before the first and ended after the last. */
 export class Pool {
@@ -30,7 +25,7 @@ export class Pool {
   readonly #idle = new IdleWorkers();
   readonly #outcomes = new Map<Case, PromiseWithResolvers<void>>();
   #done: Promise<void> | undefined;
-  /** Whether a play of a case has failed: then there may be promises that nobody waits for. */
+  /** Whether a case has failed: then there may be promises that nobody waits for. */
   hasFailures = false;
 
   constructor(fixture: Fixture, cases: readonly Case[]) {
@@ -84,41 +79,19 @@ export class Pool {
 
   async #run(each: Case, place: Place): Promise<void> {
     const start = performance.now();
-    const outcome = this.#outcomes.get(each);
-    try {
-      await this.#tryTwice(each, place);
-      outcome?.resolve();
-    } catch (error) {
-      outcome?.reject(error);
-    }
-    if (process.env.COORD_TIMES) {
-      console.log(`${Math.round(performance.now() - start)} ms on ${currentRuntime}: ${each.name}`);
-    }
-  }
-
-  /**
-   * A case is played once more, in a namespace of its own, when it failed while the machine stood still; so is one in
-   * which a call had no answer in its short time, while the machine was too busy for the servers to answer.
-   */
-  async #tryTwice(each: Case, place: Place): Promise<void> {
     const pulse = new Pulse();
-    const [start, before] = [performance.now(), waitedForProcessors()];
+    console.log(begun(each.name));
     try {
       await this.#play(each, place);
+      this.#outcomes.get(each)?.resolve();
     } catch (error) {
       this.hasFailures = true;
-      const pause = pulse.longest();
-      const busy = (waitedForProcessors() - before) / (performance.now() - start);
-      const isMachine = pause >= STANDSTILL || (busy >= BUSY && isUnanswered(error));
-      if (each.alone || !isMachine) throw error;
-      const why = `the event loop stood still for ${Math.round(pause)} ms, processes for ${
-        Math.round(busy * 100)
-      } %`;
-      console.log(`AGAIN ${each.name}: ${why}: ${error}`);
-      await elapse(BREATH);
-      await this.#play(each, place);
-    } finally {
-      pulse.stop();
+      this.#outcomes.get(each)?.reject(isLate(error) ? late(error, pulse.longest()) : error);
+    }
+    pulse.stop();
+    console.log(ended(each.name));
+    if (process.env.COORD_TIMES) {
+      console.log(`${Math.round(performance.now() - start)} ms on ${currentRuntime}: ${each.name}`);
     }
   }
 
@@ -128,10 +101,17 @@ export class Pool {
   }
 }
 
-/** Whether a call, here or in another process, had no answer within its deadline. */
-function isUnanswered(error: unknown): boolean {
-  const isConnection = error instanceof Error && "code" in error && error.code === "CONNECTION";
-  return isConnection && /no answer .*within \d+ ms/.test(inspect(error));
+/**
+ * Whether something only took too long: what a case waited for, or a call, here or in another process. What else goes
+ * wrong, an unexpected class of error included, is told by an assertion, and final.
+ */
+function isLate(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && LATE_CODES.has(error.code);
+}
+
+function late(error: Error, pause: number): LateError {
+  const machine = `load ${loadavg()[0]?.toFixed(1)}, longest pause ${Math.round(pause)} ms`;
+  return new LateError(`${error.message} (${machine})`, { cause: error });
 }
 
 function weigh({ needs = [] }: Case): number {

@@ -215,7 +215,7 @@ export class CaseStage implements Stage, AsyncDisposable {
         return await open();
       } catch (error) {
         if (tries === TRIES || !(error instanceof ConnectionError)) throw error;
-        console.log(`AGAIN a coordinator is opened: ${error.message}`);
+        console.log(`OPENED once more: ${error.message}`);
       }
     }
   }

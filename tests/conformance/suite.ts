@@ -35,6 +35,8 @@ export interface Case {
   readonly needs?: readonly Need[];
   /** It blocks the event loop, or measures: no other case may run beside it. */
   readonly alone?: boolean;
+  /** One of the few that show on every runtime that a driver works there. */
+  readonly smoke?: boolean;
   run(stage: Stage): Promise<void>;
 }
 

@@ -1,28 +1,37 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { LateError } from "../late.ts";
 
 /** How long a case waits for what must happen soon, on a machine that may be very busy, in ms. */
 export const PATIENCE = 15_000;
 
-/** Calls `fn` until it returns something true; throws what it last threw, or that it never did, after `ms`. */
+/**
+ * Calls `fn` until it returns something true.
+ * @throws {LateError} after `ms`, with what it last threw.
+ */
 export async function eventually<T>(fn: () => T | Promise<T>, ms: number = PATIENCE): Promise<T> {
   const deadline = performance.now() + ms;
   for (let wait = 5;; wait = Math.min(wait * 2, 100)) {
-    let last: unknown = new Error(`It did not happen within ${ms} ms: ${fn}`);
+    let last: unknown;
     try {
       const result = await fn();
       if (result) return result;
     } catch (error) {
       last = error;
     }
-    if (performance.now() > deadline) throw last;
+    if (performance.now() > deadline) {
+      throw new LateError(`Not within ${ms} ms: ${last ?? fn}`, { cause: last });
+    }
     await pause(wait);
   }
 }
 
-/** Fails when the promise has not settled after `ms`; `what` says what was waited for. */
+/**
+ * Settles as the promise does; `what` says what is waited for.
+ * @throws {LateError} when it has not settled after `ms`.
+ */
 export async function within<T>(promise: Promise<T>, what: string, ms: number = PATIENCE): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`Not within ${ms} ms: ${what}`)), ms);
+  const timer = setTimeout(() => late.reject(new LateError(`Not within ${ms} ms: ${what}`)), ms);
   try {
     return await Promise.race([promise, late.promise]);
   } finally {

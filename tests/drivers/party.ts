@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LateError } from "../late.ts";
 import type { Attempt, Backend, Entry, Grant, Kind, Opener, OpenOptions, Session } from "../../driver.ts";
 import type { Runtime } from "../processes/runtimes.ts";
 import { spawnWorker, type Worker } from "../processes/spawn.ts";
@@ -118,7 +119,7 @@ export async function eventually(
 ): Promise<void> {
   const deadline = performance.now() + ms;
   while (!await condition()) {
-    assert.ok(performance.now() < deadline, `not within ${ms} ms: ${what}`);
+    if (performance.now() > deadline) throw new LateError(`Not within ${ms} ms: ${what}`);
     await sleep(2);
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
+import { LateError } from "../late.ts";
 import type { Attempt, Grant, Opener, OpenOptions, Session } from "../../driver.ts";
 import { postgresql, type PostgresqlOptions, type PostgresqlPool } from "../../drivers/postgresql.ts";
 import { hasServer } from "../servers/available.ts";
@@ -108,7 +109,7 @@ export async function until(
 ): Promise<void> {
   const deadline = performance.now() + ms;
   while (!await holds()) {
-    if (performance.now() > deadline) assert.fail(`not within ${ms} ms: ${what}`);
+    if (performance.now() > deadline) throw new LateError(`Not within ${ms} ms: ${what}`);
     await sleep(5);
   }
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
+import { LateError } from "../late.ts";
 import type { Attempt, Grant, Opener, OpenOptions, Session } from "../../driver.ts";
 import { redis } from "../../drivers/redis.ts";
 import type { RedisSession } from "../../drivers/redis/session.ts";
@@ -112,7 +113,7 @@ export function attempt(name: string, options: Partial<Attempt> = {}): Attempt {
 export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = 5000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!await holds()) {
-    if (performance.now() > deadline) assert.fail(`not within ${ms} ms: ${what}`);
+    if (performance.now() > deadline) throw new LateError(`Not within ${ms} ms: ${what}`);
     await sleep(2);
   }
 }

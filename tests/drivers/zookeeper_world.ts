@@ -1,6 +1,6 @@
-import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, createClient, type Stat } from "node-zookeeper-client";
+import { LateError } from "../late.ts";
 import { ZookeeperStore } from "../../drivers/zookeeper/store.ts";
 import { systemClock } from "../../internal/clock.ts";
 import type { NewEntry, StoreOptions } from "../../internal/tree/store.ts";
@@ -125,7 +125,7 @@ export async function until(
 ): Promise<void> {
   const deadline = performance.now() + ms;
   while (!await holds()) {
-    if (performance.now() > deadline) assert.fail(`not within ${ms} ms: ${what}`);
+    if (performance.now() > deadline) throw new LateError(`Not within ${ms} ms: ${what}`);
     await sleep(2);
   }
 }

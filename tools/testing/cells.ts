@@ -13,6 +13,10 @@ export interface Cell {
   readonly runtime: Runtime;
   readonly files: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** How long it may print nothing before it is killed, in ms. */
+  readonly limit: number;
+  /** Picks the tests whose names match; undefined: all. */
+  readonly pattern?: string;
   /** Whether it mostly waits, and may run beside those that keep the machine busy. Default false. */
   readonly isLight?: boolean;
   /** The server program without which the cell cannot run. */
@@ -37,6 +41,12 @@ export function printNotRun(cells: readonly Cell[]): boolean {
   }
   return cells.some(({ needs }) => needs?.suite !== "sid");
 }
+
+/** A case of the conformance suite ends after less than that by itself, in ms. */
+const LIMIT = 150_000;
+
+/** Some tests of faults are silent for minutes. */
+const FAULTS_LIMIT = 300_000;
 
 /** Folders of tests that are no unit tests: they run once per backend, in cells of their own. */
 const PER_BACKEND = ["conformance", "faults"];
@@ -63,9 +73,30 @@ function driverOf(file: string): string | undefined {
   return drivers().find((driver) => file.startsWith(`tests/drivers/${driver}_`)) ?? EVERY;
 }
 
+/** Takes a minute, for clusters. */
+const SLOW_UNITS = ["tests/servers/cluster_test.ts"];
+
+/** What is close to the runtime: files, processes, sockets, timers, calls of the C library. */
+const NATIVE_UNITS = [
+  "tests/core/lease_clock_test.ts",
+  "tests/core/resolve_test.ts",
+  "tests/drivers/file_test.ts",
+  "tests/drivers/ipc_test.ts",
+  "tests/processes/processes_test.ts",
+];
+
+function unitCell(runtime: Runtime): Cell {
+  const files = testFiles().filter((file) => driverOf(file) === undefined && !SLOW_UNITS.includes(file));
+  return { name: `unit on ${runtime}`, runtime, files, env: {}, limit: LIMIT };
+}
+
 function unitCells(): Cell[] {
-  const files = testFiles().filter((file) => driverOf(file) === undefined);
-  return RUNTIMES.map((runtime) => ({ name: `unit on ${runtime}`, runtime, files, env: {} }));
+  const slow = RUNTIMES.map((runtime) => ({
+    ...unitCell(runtime),
+    name: `clusters on ${runtime}`,
+    files: SLOW_UNITS,
+  }));
+  return [...RUNTIMES.map(unitCell), ...slow];
 }
 
 /** What only one driver has, or what is tried on every one, once a runtime. */
@@ -77,6 +108,7 @@ function driverCells(driver: string): Cell[] {
     runtime,
     files,
     env: {},
+    limit: FAULTS_LIMIT,
     isLight: true,
     ...programOf(driver),
   }));
@@ -115,22 +147,21 @@ export function conformanceBackends(): string[] {
   return readdirSync("tests/conformance/fixtures").map((file) => file.replace(/\.ts$/, "")).sort();
 }
 
-/** The conformance suite on one backend, once a runtime. */
-export function conformanceCells(backend: string): Cell[] {
-  return RUNTIMES.map((runtime) => ({
+function conformanceCell(backend: string, runtime: Runtime): Cell {
+  return {
     name: `${backend} on ${runtime}`,
     runtime,
     files: ["tests/conformance/conformance_test.ts"],
     env: { COORD_BACKEND: backend },
+    limit: LIMIT,
     ...programOf(backend),
-  }));
+  };
 }
 
-/** Backends of which CI runs every test on every runtime. */
-const IN_FULL = ["file", "redis", "zake"];
-
-/** Another product with a driver that it shares: to CI no mere version. */
-const ANOTHER_PRODUCT = ["mysql_9"];
+/** The conformance suite on one backend, once a runtime. */
+export function conformanceCells(backend: string): Cell[] {
+  return RUNTIMES.map((runtime) => conformanceCell(backend, runtime));
+}
 
 /** A driver in another way of running its server: with TLS, in another version, as several. */
 export function isDeployment(backend: string): boolean {
@@ -142,29 +173,29 @@ function isVersion(backend: string): boolean {
   return /_\d/.test(backend);
 }
 
-/**
- * The suite as far as CI has time for it: in full on Deno, and what processes of all runtimes do together on the two
- * others; of a deployment that alone, on Deno; nothing of other versions.
- */
-function ciConformanceCells(backend: string): Cell[] {
-  const cells = conformanceCells(backend);
-  if (IN_FULL.includes(backend)) return cells;
-  const onlyTogether = ({ name, env, ...cell }: Cell): Cell => ({
-    ...cell,
-    name: `${name}: processes`,
-    env: { ...env, COORD_NEEDS: "processes" },
+/** Backends whose smoke shows that a runtime has what drivers need: files, the C library, sockets. */
+const SMOKE_BACKENDS = ["postgresql", "redis", "ipc", "file"];
+
+/** A few cases and the tests nearest to the runtime: a minute of what the whole matrix runs in full. */
+function smokeCells(runtime: Runtime): Cell[] {
+  const suite = SMOKE_BACKENDS.map((backend) => {
+    const { name, env, ...cell } = conformanceCell(backend, runtime);
+    return { ...cell, name: `${name}: smoke`, env: { ...env, COORD_SMOKE: "1" } };
   });
-  const [onDeno, others] = [
-    cells.filter(({ runtime }) => runtime === "deno"),
-    cells.filter(({ runtime }) => runtime !== "deno"),
-  ];
-  if (!isDeployment(backend)) return [...onDeno, ...others.map(onlyTogether)];
-  return isVersion(backend) && !ANOTHER_PRODUCT.includes(backend) ? [] : onDeno.map(onlyTogether);
+  return [...suite, { ...unitCell(runtime), name: `unit on ${runtime}: smoke`, files: NATIVE_UNITS }];
 }
 
-/** The same of what only one driver has. */
-function ciDriverCells(driver: string): Cell[] {
-  return driverCells(driver).filter(({ runtime }) => runtime === "deno" || IN_FULL.includes(driver));
+/** Backends whose cell is not sure enough for the gate yet, and why. */
+export const NOT_IN_THE_GATE: Readonly<Record<string, string>> = {};
+
+/** What every commit must pass; the longest come first, so that the last ones end together. */
+function gateCells(): Cell[] {
+  const sure = drivers().filter((driver) => !(driver in NOT_IN_THE_GATE)).reverse();
+  return [
+    ...sure.map((driver) => conformanceCell(driver, "deno")),
+    unitCell("deno"),
+    ...RUNTIMES.filter((runtime) => runtime !== "deno").flatMap(smokeCells),
+  ];
 }
 
 /** What clusters, databases, and servers that others follow survive; each cell has members of all runtimes. */
@@ -187,14 +218,16 @@ function faultCells(): Cell[] {
     runtime: "deno",
     files,
     env: { COORD_BACKEND: backend },
+    limit: FAULTS_LIMIT,
     isLight: true,
     ...programOf(backend),
   }));
 }
 
-/** What CI runs, or every cell there is. */
+/** What every commit must pass, or with `all` every cell there is. */
 export function testCells({ all }: { readonly all: boolean }): Cell[] {
-  const suite = conformanceBackends().flatMap(all ? conformanceCells : ciConformanceCells);
-  const own = [...drivers(), EVERY].flatMap(all ? driverCells : ciDriverCells);
+  if (!all) return gateCells();
+  const suite = conformanceBackends().flatMap(conformanceCells);
+  const own = [...drivers(), EVERY].flatMap(driverCells);
   return [...unitCells(), ...own, ...suite, ...faultCells()];
 }

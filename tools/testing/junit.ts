@@ -9,6 +9,14 @@ export interface TestResult {
   detail: string;
 }
 
+/** How the three print that what a test threw is a LateError of tests/late.ts. */
+const LATE = /^(?:LateError: | *cause: (?:Error )?\[?LateError\]?: )/m;
+
+/** Whether the test failed for no other reason than that something took too long. */
+export function isLate({ status, detail }: TestResult): boolean {
+  return status === "failed" && LATE.test(detail);
+}
+
 type Attributes = Readonly<Record<string, string>>;
 
 const ENTITIES: Record<string, string> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" };

@@ -1,7 +1,8 @@
 import { RUNTIMES } from "../../tests/processes/runtimes.ts";
 import { versionOf } from "../../tests/servers/available.ts";
 import type { Cell } from "./cells.ts";
-import type { CellResult } from "./run_cell.ts";
+import { isLate } from "./junit.ts";
+import { type CellResult, HUNG } from "./run_cell.ts";
 
 export interface Counts {
   readonly passed: number;
@@ -32,23 +33,51 @@ const OUTPUT_TAIL = 8000;
 /** Every failed test in full, and what the runner printed where no test of the cell explains the failure. */
 export function failures({ cell, tests, output }: CellResult): string {
   const failed = tests.filter((test) => test.status === "failed");
-  const texts = failed.map(({ name, detail }) => `FAILED ${cell.name}: ${name}\n${indent(detail)}\n`);
+  const texts = failed.map((test) =>
+    `${isLate(test) ? "LATE" : "FAILED"} ${cell.name}: ${test.name}\n${indent(test.detail)}\n`
+  );
   if (failed.some(({ file }) => file === undefined)) {
     texts.push(`OUTPUT of ${cell.name}\n${indent(output.slice(-OUTPUT_TAIL).trim())}\n`);
   }
   return texts.join("\n");
 }
 
+/** How many lines the failures may take at the end of the output, as far as each has two. */
+const END_LINES = 40;
 const HEAD_LINES = 12;
 
+/** So long that a line of it is not worth more. */
+const LINE_LENGTH = 200;
+
 /** Every failed test and how its failure begins: what a reader wants beside the counts, at the end of a long output. */
-export function failedTests(results: readonly CellResult[]): string[] {
-  return results.flatMap(({ cell, tests }) =>
-    tests.filter(({ status }) => status === "failed").map(({ name, detail }) => {
-      const head = detail.trim().split("\n").slice(0, HEAD_LINES).join("\n");
-      return `FAILED ${cell.name}: ${name}\n${indent(head)}`.trimEnd();
+function failedTests(results: readonly CellResult[]): string[] {
+  const all = results.flatMap(({ cell, tests }) =>
+    tests.filter(({ status }) => status === "failed").map((test) => ({ cell, ...test }))
+  );
+  const lines = Math.min(HEAD_LINES, Math.max(2, Math.floor(END_LINES / all.length)));
+  return all.map(({ cell, name, detail }) => {
+    const head = detail.trim().split("\n").slice(0, name === HUNG ? HEAD_LINES : lines)
+      .map((line) => line.slice(0, LINE_LENGTH)).join("\n");
+    return `${name === HUNG ? "ENDED" : "FAILED"} ${cell.name}: ${name}\n${indent(head)}`.trimEnd();
+  });
+}
+
+/** Every test that was late and passed when it was played once more, with what it said. */
+function lateTests(results: readonly CellResult[]): string[] {
+  return results.flatMap(({ cell, again }) =>
+    again.map(({ name, detail }) => {
+      const said = detail.split("\n").find((line) => line.includes("LateError")) ?? "";
+      return `AGAIN ${cell.name}: ${name}: ${said.replace(/^.*LateError\]?: /, "")}`.slice(
+        0,
+        2 * LINE_LENGTH,
+      );
     })
   );
+}
+
+/** What must be known of a run, after the table: what was late, what hung, what failed. */
+export function ending(results: readonly CellResult[]): string[] {
+  return [...lateTests(results), ...failedTests(results)];
 }
 
 /** Rows as lines, the first column to the left, the others to the right or, with `words`, to the left too. */

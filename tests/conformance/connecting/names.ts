@@ -70,6 +70,7 @@ export const names: readonly Case[] = [
   {
     name: "no two hostile names of locks meet",
     holds: ["C5", "C6", "L4"],
+    smoke: true,
     async run(stage) {
       const [one, two] = [await stage.open({ ttl: 30_000 }), await stage.open({ ttl: 30_000 })];
       const leases = await Promise.all(HOSTILE.map((name) => one.lock(name).tryAcquire()));

@@ -8,6 +8,7 @@ export const whole: readonly Case[] = [
   {
     name: "every method works: none of them declines",
     holds: ["C2", "C3"],
+    smoke: true,
     async run(stage) {
       const [coord, id] = [await stage.open({ ttl: 30_000 }), stage.name("all")];
       const [lock, group, election] = [coord.lock(id), coord.group(id), coord.election(id)];

@@ -7,6 +7,7 @@ export const campaigns: readonly Case[] = [
   {
     name: "campaign() elects one; the next is elected when that resigns, with a greater token",
     holds: ["E2", "E5", "E7", "E10", "E12", "E16"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("election");
       const [one, two] = [await stage.open(), await stage.open()];

@@ -7,6 +7,7 @@ export const leading: readonly Case[] = [
   {
     name: "lead() campaigns, runs its function as the leader, and resigns",
     holds: ["E4"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("election");
       const [one, two] = [await stage.open(), await stage.open()];

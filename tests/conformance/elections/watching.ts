@@ -8,6 +8,7 @@ export const watching: readonly Case[] = [
   {
     name: "a leader watch starts from the present leader and tells each change",
     holds: ["E6", "E13", "E14", "E15"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("election");
       const [one, two] = [await stage.open(), await stage.open()];

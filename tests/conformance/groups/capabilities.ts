@@ -29,6 +29,7 @@ export const capabilities: readonly Case[] = [
   {
     name: "capabilities come back as they were given: any JSON, odd Unicode, 100 kB",
     holds: ["G14"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("group");
       const [one, two] = [await stage.open({ ttl: 30_000 }), await stage.open({ ttl: 30_000 })];

@@ -13,6 +13,7 @@ export const deaths: readonly Case[] = [
   {
     name: "a member whose process is killed leaves within its ttl, whatever its runtime, and watchers see it",
     holds: ["G20", "C10"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const id = stage.name("group");

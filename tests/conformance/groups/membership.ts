@@ -37,6 +37,7 @@ export const membership: readonly Case[] = [
   {
     name: "join() makes a member that all see, with its capabilities and times",
     holds: ["G4", "G7", "G8", "G10"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("group");
       const [one, two] = [await stage.open(), await stage.open()];
@@ -167,6 +168,7 @@ export const membership: readonly Case[] = [
   {
     name: "join() with replace takes over the id, and the former membership's signal fires",
     holds: ["G11", "G12", "G13", "G17"],
+    smoke: true,
     async run(stage) {
       const [id, memberId] = [stage.name("group"), stage.name("member")];
       const [one, two] = [await stage.open({ memberId }), await stage.open({ memberId })];
@@ -331,6 +333,7 @@ export const membership: readonly Case[] = [
   {
     name: "close() ends memberships: their signals fire, and the members are gone",
     holds: ["S12", "S13"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("group");
       const [one, two] = [await stage.open(), await stage.open()];

@@ -19,6 +19,7 @@ export const breaking: readonly Case[] = [
   {
     name: "break() frees the lock at once, tells its holder, and new tokens are higher",
     holds: ["L5", "L21", "L22", "L23", "LE6", "LE13"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];

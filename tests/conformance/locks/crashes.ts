@@ -26,6 +26,7 @@ export const crashes: readonly Case[] = [
   {
     name: "a lock whose holder is killed goes to the next, whatever the runtimes",
     holds: ["C10", "X2", "X4", "X13", "LE6"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const [one, name] = [await stage.open({ ttl: AGES }), stage.name("lock")];
@@ -177,6 +178,7 @@ export const crashes: readonly Case[] = [
   {
     name: "token still grows after everything was killed that can be",
     holds: ["X15", "LE6"],
+    smoke: true,
     needs: ["DURABLE_FENCING", "processes"],
     async run(stage) {
       const name = stage.name("lock");

@@ -10,6 +10,7 @@ export const givingUp: readonly Case[] = [
   {
     name: "acquire() leaves no trace when its time runs out",
     holds: ["L12", "L14"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two, three] = [await stage.open(), await stage.open(), await stage.open()];
@@ -27,6 +28,7 @@ export const givingUp: readonly Case[] = [
   {
     name: "acquire() rejects with signal.reason itself, and leaves no queue entry",
     holds: ["L8", "L13", "L14", "R4"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];
@@ -120,6 +122,7 @@ export const givingUp: readonly Case[] = [
   {
     name: "acquire() that is aborted while it is granted leaves the lock to the next",
     holds: ["L14"],
+    smoke: true,
     async run(stage) {
       const options = { ttl: 10_000 };
       const [one, two, three] = [

@@ -63,6 +63,7 @@ export const order: readonly Case[] = [
   {
     name: "acquire() serves processes of all runtimes in order of arrival",
     holds: ["L16", "X11"],
+    smoke: true,
     needs: ["FAIR", "processes"],
     async run(stage) {
       const name = stage.name("lock");
@@ -129,6 +130,7 @@ export const order: readonly Case[] = [
   {
     name: "acquire() of a writer comes before readers that arrive after it",
     holds: ["L16", "L18"],
+    smoke: true,
     needs: ["FAIR"],
     async run(stage) {
       const name = stage.name("lock");

@@ -7,6 +7,7 @@ export const releases: readonly Case[] = [
   {
     name: "release() is true once, then false, and fires no signal",
     holds: ["LE2", "LE4", "LE5"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];
@@ -37,6 +38,7 @@ export const releases: readonly Case[] = [
   {
     name: "release() of a lease that was broken never gives back the lock of its successor",
     holds: ["LE5", "LE14"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two, three] = [await stage.open(), await stage.open(), await stage.open()];

@@ -97,6 +97,7 @@ export const shared: readonly Case[] = [
   {
     name: "shared holds of processes overlap and keep writers out",
     holds: ["L6"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const calm = { ttl: 10_000 };

@@ -57,6 +57,7 @@ export const tokens: readonly Case[] = [
   {
     name: "token grows across processes of all runtimes",
     holds: ["LE6"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const name = stage.name("lock");
@@ -75,6 +76,7 @@ export const tokens: readonly Case[] = [
   {
     name: "token grows over 200 hand-offs between processes, of which no two hold at once",
     holds: ["LE6", "L6", "X2"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const name = stage.name("lock");

@@ -7,6 +7,7 @@ export const tries: readonly Case[] = [
   {
     name: "tryAcquire() takes a free lock and does not wait for a busy one",
     holds: ["L2", "L7", "L6"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];
@@ -29,6 +30,7 @@ export const tries: readonly Case[] = [
   {
     name: "tryAcquire() never overtakes a waiter",
     holds: ["L2"],
+    smoke: true,
     needs: ["FAIR"],
     async run(stage) {
       const name = stage.name("lock");

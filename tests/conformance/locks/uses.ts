@@ -7,6 +7,7 @@ export const uses: readonly Case[] = [
   {
     name: "use() holds the lock while fn runs, returns its result, and gives the lock back",
     holds: ["L3"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];

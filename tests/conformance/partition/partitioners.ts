@@ -53,6 +53,7 @@ export const partitioners: readonly Case[] = [
   {
     name: "partitioners of several processes and runtimes agree, also when one is killed",
     holds: ["P3", "P11", "G20"],
+    smoke: true,
     needs: ["processes"],
     async run(stage) {
       const id = stage.name("group");

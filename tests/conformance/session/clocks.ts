@@ -88,6 +88,7 @@ export const clocks: readonly Case[] = [
   {
     name: "the first read after a stall of four ttls tells whether the hold is lost",
     holds: ["LE12", "LE9"],
+    smoke: true,
     alone: true,
     async run(stage) {
       const one = await stage.open({ ttl: 500 });

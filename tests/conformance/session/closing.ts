@@ -68,6 +68,7 @@ export const closing: readonly Case[] = [
   {
     name: "close() waits for the owners, who still hold what they hold",
     holds: ["S13"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       const [one, two] = [await stage.open(), await stage.open()];
@@ -148,6 +149,7 @@ export const closing: readonly Case[] = [
   {
     name: "disposal closes the coordinator",
     holds: ["S14"],
+    smoke: true,
     async run(stage) {
       const name = stage.name("lock");
       let state: Coordinator | undefined;

@@ -13,6 +13,7 @@ export const changes: readonly Case[] = [
   {
     name: "watch() starts from a snapshot and reports what follows; the view is that after the last event",
     holds: ["W2", "W3", "W4"],
+    smoke: true,
     async run(stage) {
       const id = stage.name("group");
       const [one, two] = [await stage.open(), await stage.open()];

@@ -37,6 +37,7 @@ export const endings: readonly Case[] = [
   {
     name: "a watch that is disposed of ends, also in the middle of a read",
     holds: ["W10"],
+    smoke: true,
     async run(stage) {
       const [coord, id] = [await stage.open(), stage.name("group")];
       await coord.group(id).create();
