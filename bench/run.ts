@@ -7,11 +7,11 @@
  */
 import { spawnSync } from "node:child_process";
 import process from "node:process";
-import { parseArgs } from "node:util";
 import { BACKENDS, type BenchedBackend, isAvailable } from "./backends.ts";
 import { measureHandoff } from "./handoff.ts";
 import { gatherFacts } from "./machine.ts";
 import { formatReport, judge, type Row } from "./report.ts";
+import { readArguments } from "../tools/testing/arguments.ts";
 import { measureUncontended } from "./uncontended.ts";
 
 const AMOUNTS = {
@@ -19,9 +19,9 @@ const AMOUNTS = {
   quick: { uncontended: { blocks: 8, perBlock: 100 }, handoff: { blocks: 4, perBlock: 25 } },
 };
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+const { values: options, positionals } = readArguments(import.meta.url, {
+  quick: { type: "boolean", default: false },
+  json: { type: "boolean", default: false },
 });
 
 function chosenBackends(): readonly BenchedBackend[] {

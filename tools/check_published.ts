@@ -2,7 +2,7 @@
  * Publishes to a local registry, then runs a program on what was uploaded, in fresh projects of Deno, Bun and Node: a
  * dry run checks types, but not what publishing makes of the imports.
  *
- *     deno run -A tools/check_published.ts [PROGRAM]      default: tests/published/main.ts
+ *     deno task published [PROGRAM]      default: tests/published/main.ts
  */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +13,7 @@ import { type Runtime, runtimeProgram, RUNTIMES } from "../tests/processes/runti
 import { startRedis } from "../tests/servers/redis.ts";
 import { installForNpm } from "./publishing/npm_build.ts";
 import { LocalRegistry, type Upload } from "./publishing/registry.ts";
+import { readArguments } from "./testing/arguments.ts";
 import { fetchServers } from "./testing/fetch.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -70,9 +71,10 @@ function start(runtime: Runtime, dir: string, registry: LocalRegistry, server: s
   );
 }
 
+const { positionals } = readArguments(import.meta.url, {});
 process.chdir(ROOT);
 fetchServers("gate");
-const program = resolve(process.argv[2] ?? `${ROOT}tests/published/main.ts`);
+const program = resolve(positionals[0] ?? `${ROOT}tests/published/main.ts`);
 const work = mkdtempSync(join(tmpdir(), "coord-published-"));
 try {
   await using registry = new LocalRegistry(work);

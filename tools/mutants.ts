@@ -11,7 +11,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readArguments } from "./testing/arguments.ts";
 import { fetchServers } from "./testing/fetch.ts";
 import { type Outcome, play, type Run, Sandbox } from "./testing/sandbox.ts";
 
@@ -29,9 +29,9 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const CORE = "tests/core";
 const FOLDER = `${ROOT}tests/mutants`;
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { jobs: { type: "string", default: "2" }, limit: { type: "string", default: "240" } },
+const { values: options, positionals } = readArguments(import.meta.url, {
+  jobs: { type: "string", default: "2" },
+  limit: { type: "string", default: "240" },
 });
 /** For one run of tests, in ms. */
 const limit = Number(options.limit) * 1000;

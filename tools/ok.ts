@@ -1,8 +1,14 @@
-/** Everything that can be checked without running the tests; each step's own output says what is wrong. */
+/**
+ * Checks all that can be checked without running the tests; each step's own output says what is wrong:
+ *
+ *     deno task ok
+ */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { readArguments } from "./testing/arguments.ts";
 
+readArguments(import.meta.url, {});
 process.chdir(new URL("..", import.meta.url).pathname);
 const manifest: { exports: Record<string, string> } = JSON.parse(readFileSync("deno.json", "utf8"));
 const entries = Object.values(manifest.exports);

@@ -8,6 +8,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "./testing/arguments.ts";
 import { readPage } from "./testing/page.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -55,6 +56,7 @@ async function conformanceClaims(): Promise<Claim[]> {
   return CASES.flatMap(({ name, holds }) => holds.map((id) => ({ id, test: `conformance: ${name}` })));
 }
 
+const { values: options } = readArguments(import.meta.url, { all: { type: "boolean", default: false } });
 const page = readPage(readFileSync(`${ROOT}docs/api.md`, "utf8"));
 const claims = [...await conformanceClaims(), ...unitClaims()];
 const problems: string[] = [];
@@ -76,7 +78,7 @@ for (const id of Object.keys(WITHOUT_TEST)) {
 }
 for (const { id, text } of page.sentences) {
   const own = claims.filter((claim) => claim.id === id);
-  if (process.argv.includes("--all")) console.log(`${String(own.length).padStart(3)}  ${id}  ${text}`);
+  if (options.all) console.log(`${String(own.length).padStart(3)}  ${id}  ${text}`);
   if (own.length > 0) continue;
   const excuse = WITHOUT_TEST[id];
   if (excuse === undefined) problems.push(`${id} has no test: ${text}`);

@@ -1,6 +1,10 @@
 /**
- * Installs the locked packages when they are missing or older than the lock file. Every task runs this first, so a
- * fresh clone needs nothing but npm; it uses only what the runtime has built in, because nothing is installed yet.
+ * Installs the locked packages when they are missing or older than the lock file:
+ *
+ *     deno task setup
+ *
+ * Every task runs this first, so a fresh clone needs nothing but npm; it uses only what the runtime has built in,
+ * because nothing is installed yet.
  *
  * The tasks say `env deno`, not `deno`: once the pinned Deno is installed as a package, `deno task` takes the plain
  * word for that package's program and tries to read the binary as JavaScript.
@@ -18,6 +22,7 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { readArguments } from "./testing/arguments.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MODULES = `${ROOT}node_modules`;
@@ -38,7 +43,7 @@ function isInstalled(): boolean {
 }
 
 function runNpm(): void {
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+  const npm = spawnSync("npm", ["ci", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: STAGE,
     // Standard output belongs to the task; what npm has to say goes where progress goes.
     stdio: ["ignore", 2, 2],
@@ -61,6 +66,7 @@ function install(): void {
   rmSync(STAGE, { recursive: true, force: true });
 }
 
+readArguments(import.meta.url, {});
 if (!isInstalled()) {
   mkdirSync(`${ROOT}.tmp`, { recursive: true });
   // The kernel frees this lock when its holder dies, so a killed installation blocks nobody.

@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { BACKENDS, type BenchedBackend, isAvailable } from "../bench/backends.ts";
+import { readArguments } from "./testing/arguments.ts";
 import { Fleet, startJudge } from "./soak/fleet.ts";
 import { complaints, formatOutcome, type Outcome } from "./soak/report.ts";
 
@@ -27,9 +27,8 @@ const TTL = 3_000;
 /** Samples of a survivor's heap over the whole time. */
 const SAMPLES = 90;
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { minutes: { type: "string", default: "10" } },
+const { values: options, positionals } = readArguments(import.meta.url, {
+  minutes: { type: "string", default: "10" },
 });
 
 function chosenBackends(): BenchedBackend[] {

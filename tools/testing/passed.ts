@@ -8,16 +8,14 @@ import type { CellResult } from "./run_cell.ts";
 /** What of a result is kept. */
 type Kept = Pick<CellResult, "tests" | "seconds" | "again">;
 
-const FOLDER = ".tmp/passed";
-
 /** Cells that have passed on the working tree as it is, so that a long run can be taken up where it ended. */
 export class Passed {
   readonly #folder: string | undefined;
 
-  /** With `fresh`, what passed before is forgotten. */
-  constructor({ fresh }: { readonly fresh: boolean }) {
+  /** In a folder, by the state of the working tree; with `fresh`, what passed before is forgotten. */
+  constructor(folder: string, { fresh }: { readonly fresh: boolean }) {
     const tree = workingTree();
-    this.#folder = tree && `${FOLDER}/${tree}`;
+    this.#folder = tree && `${folder}/${tree}`;
     if (fresh && this.#folder) rmSync(this.#folder, { recursive: true, force: true });
   }
 

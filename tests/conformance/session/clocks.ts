@@ -91,10 +91,10 @@ export const clocks: readonly Case[] = [
     smoke: true,
     alone: true,
     async run(stage) {
-      const one = await stage.open({ ttl: 500 });
+      const one = await stage.open({ ttl: SHORT });
       const [name, other] = [stage.name("lock"), stage.name("lock")];
       const [signalled, measured] = [await one.lock(name).acquire(), await one.lock(other).acquire()];
-      stall(2_000);
+      stall(4 * SHORT);
       if (stage.has("expiry")) assert.throws(() => measured.remaining(), LockLostError);
       else assert.equal(measured.remaining(), Infinity);
       assert.equal(signalled.signal.aborted, stage.has("expiry"));
