@@ -10,12 +10,12 @@ export function ended(name: string): string {
   return ENDED + name;
 }
 
-/** The cases that had begun and not ended when the output broke off. */
+/** The cases that had begun and not ended when the output broke off, the last first: one that blocks the event loop. */
 export function unfinished(output: string): string[] {
   const running = new Set<string>();
   for (const line of output.split("\n")) {
     if (line.startsWith(BEGUN)) running.add(line.slice(BEGUN.length));
     else if (line.startsWith(ENDED)) running.delete(line.slice(ENDED.length));
   }
-  return [...running];
+  return [...running].reverse();
 }

@@ -56,9 +56,10 @@ function failedTests(results: readonly CellResult[]): string[] {
   );
   const lines = Math.min(HEAD_LINES, Math.max(2, Math.floor(END_LINES / all.length)));
   return all.map(({ cell, name, detail }) => {
-    const head = detail.trim().split("\n").slice(0, name === HUNG ? HEAD_LINES : lines)
-      .map((line) => line.slice(0, LINE_LENGTH)).join("\n");
-    return `${name === HUNG ? "ENDED" : "FAILED"} ${cell.name}: ${name}\n${indent(head)}`.trimEnd();
+    const isHung = name === HUNG;
+    const head = detail.trim().split("\n").slice(0, isHung ? HEAD_LINES : lines)
+      .map((line) => line.slice(0, isHung ? 2 * LINE_LENGTH : LINE_LENGTH)).join("\n");
+    return `${isHung ? "ENDED" : "FAILED"} ${cell.name}: ${name}\n${indent(head)}`.trimEnd();
   });
 }
 

@@ -121,7 +121,7 @@ function lastWords(output: string): string {
 function hang(output: string, limit: number): TestResult {
   const running = unfinished(output);
   const where = running.length > 0
-    ? `these cases had not ended: ${running.join("; ")}`
+    ? `these cases had not ended, the last to begin first: ${running.join("; ")}`
     : "a test hangs, or a file leaves something open that keeps its process alive";
   const what = `It was killed after ${limit / 1000} s without a word: ${where}`;
   return failure(HUNG, `${what}\nThe last lines were:\n${lastWords(output)}`);
