@@ -6,7 +6,7 @@
  * optional methods and no feature flags: a driver that declines something is not finished.
  *
  * Rules for every function of a driver:
- * - It settles within `OpenOptions.timeout`, the watches and the wait of an `acquire` apart, whose first request is
+ * - It settles within `OpenOptions.timeout`, or what that becomes with another ttl, the watches and the wait of an `acquire` apart, whose first request is
  *   bounded like any other; what could not be carried out by then rejects with `ConnectionError`. While the connection
  *   is being restored it waits for that, within the same bound.
  * - A request whose answer was lost is resolved by looking: attempts and presences carry unique ids for that.
@@ -69,12 +69,15 @@ export interface OpenOptions {
   readonly namespace: string;
   /** Asked for, in ms; what is granted is `Session.ttl`. */
   readonly ttl: number;
-  /** The deadline of one operation, in ms. */
+  /** The deadline of one operation, the opening included, in ms: a third of `ttl`, or what the user says, or `longest`. */
   readonly timeout: number;
+  /**
+   * The most that the deadline of an operation may be, in ms. Where another ttl is granted than was asked for, the
+   * deadline is a third of that, or this if it is less.
+   */
+  readonly longest: number;
   /** Cancels the opening only. */
   readonly signal: AbortSignal;
-  /** Fires when the coordinator begins to close: it opens no further session. */
-  readonly closing: AbortSignal;
   /** Tells core that the connection went away, or came back, within the life of the session. */
   note(note: "suspended" | "reconnected"): void;
 }
@@ -83,11 +86,8 @@ export interface OpenOptions {
 export interface Session {
   /** As granted, in ms. */
   readonly ttl: number;
-  /**
-   * Whether the backend ends the session when it was not renewed for `ttl`. Then core owns the deadline. Where only
-   * the connection or the kernel ends it, core gives it up only after `beat()` has failed for that long.
-   */
-  readonly expires: boolean;
+  /** What ends it where nobody does. */
+  readonly ends: Ending;
   /** Fires with a `SessionLostError` when the driver learns that the session is over. */
   readonly lost: AbortSignal;
   readonly locks: LockStore;
@@ -97,13 +97,28 @@ export interface Session {
    * and presence that it finds gone. Core notes the time before the call. Rejecting means unknown, not lost.
    */
   beat(): Promise<void>;
-  /**
-   * Gives everything back and disconnects; idempotent, never rejects; also the way to abandon a lost session. Where the
-   * backend would keep that for longer than its holder did, and cannot be reached, it is tried again and again in the
-   * background, until the coordinator closes.
-   */
+  /** Gives everything back and disconnects; idempotent, never rejects. */
   close(): Promise<void>;
+  /**
+   * Lets go of a session whose deadline has passed: nothing is released, resigned, left or ended before the backend
+   * would do so by itself, or before `until`, by the clock, where only the connection or the kernel would. So those who
+   * held something have the whole margin to stop in. Core has aborted all attempts that wait, which leave their lines as
+   * ever, and makes no further call but `close()`, which gives back at once what is left.
+   */
+  abandon(until: number): void;
 }
+
+/**
+ * What ends a session that is neither renewed nor closed:
+ * - `"expiry"`: the backend, after `ttl`, by its own clock;
+ * - `"connection"`: the backend, when the connection is gone; the driver sees to it that both sides notice that within
+ *   `ttl`, and that what the session has is not given to others before;
+ * - `"kernel"`: only the kernel, with the process.
+ *
+ * Core owns the deadline of the first two: it gives a session up a margin before a `ttl` has passed since the last good
+ * beat was sent. On all three it does so where the user's heartbeat is manual.
+ */
+export type Ending = "expiry" | "connection" | "kernel";
 
 /** Locks and elections are two worlds that never meet. */
 export type Kind = "lock" | "election";

@@ -31,7 +31,6 @@ class OpenCoordinator implements Coordinator, GroupHost {
   readonly driver: string;
   readonly characteristics: ReadonlySet<Characteristic>;
   readonly clock: Clock;
-  readonly timeout: number;
   readonly memberships = new Map<string, JoinedMembership<unknown>>();
   readonly #sessions: Sessions;
   readonly #owned = new Set<Owned>();
@@ -44,7 +43,6 @@ class OpenCoordinator implements Coordinator, GroupHost {
     this.driver = opener.driver;
     this.characteristics = opener.characteristics;
     this.clock = opener.clock;
-    this.timeout = settings.timeout;
     this.#sessions = sessions;
   }
 
@@ -59,6 +57,10 @@ class OpenCoordinator implements Coordinator, GroupHost {
 
   get closing(): AbortSignal {
     return this.#sessions.closing;
+  }
+
+  get timeout(): number {
+    return this.#sessions.last.timeout;
   }
 
   states(): AsyncIterable<State> {

@@ -8,7 +8,7 @@ import { checkDuration } from "./names.ts";
 import { explain, take } from "./take.ts";
 import { LevelWatch, type Read, type View } from "./watch.ts";
 
-/** Pause before a candidate whose session was lost stands again, in ms. */
+/** The first pause before a candidate whose session was lost stands again, in ms; it doubles up to a third of the ttl. */
 const AGAIN = 50;
 
 /** An election: a lock of its own kind whose holder can be watched. */
@@ -66,14 +66,14 @@ export class NamedElection implements Election {
 
   /** Campaigns, on one session after the other, while the backend comes and goes. */
   async #campaignOn(options: CampaignOptions): Promise<WonLeadership> {
-    for (;;) {
+    for (let tries = 0;; tries++) {
       try {
         return await this.#campaign(options);
       } catch (error) {
         if (!(error instanceof SessionLostError || error instanceof ConnectionError)) throw error;
         await sleep(
           this.#host.clock,
-          AGAIN,
+          Math.min(AGAIN * 2 ** tries, this.#host.timeout),
           AbortSignal.any([this.#host.closing, ...options.signal ? [options.signal] : []]),
         );
       }

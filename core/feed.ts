@@ -25,8 +25,12 @@ export class Feed<T> {
     for (const reader of this.#readers) reader.wake();
   }
 
-  /** Starts to read now, whenever the first item is asked for. */
-  subscribe(...first: T[]): AsyncIterable<T> {
+  /** Each iteration starts to read when it begins, with what is first then. */
+  subscribe(first: () => T[] = () => []): AsyncIterable<T> {
+    return { [Symbol.asyncIterator]: () => this.#iterate(first()) };
+  }
+
+  #iterate(first: T[]): AsyncIterator<T> {
     const reader: Reader<T> = { items: first, wake: () => {} };
     if (!this.#closed) this.#readers.add(reader);
     const end = (): IteratorResult<T> => {
@@ -49,7 +53,7 @@ export class Feed<T> {
       reader.wake();
       return Promise.resolve(result);
     };
-    return { [Symbol.asyncIterator]: () => ({ next, return: stop }) };
+    return { next, return: stop };
   }
 }
 

@@ -14,10 +14,18 @@ export interface Place {
 /** Where those go who would have to wait and do not. */
 const NOWHERE: Place = { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
 
+function turnedAway(reason: CoordError): Place {
+  const hold = Promise.reject<Hold | undefined>(reason);
+  hold.catch(() => {}); // Who came may have left already.
+  return { hold, leave: () => Promise.resolve() };
+}
+
 /** All gates of one tenure. */
 export class GateKeeper {
   readonly #tenure: Tenure;
   readonly #gates = new Map<string, Gate>();
+  /** Why nobody is let in any more. */
+  #closed: CoordError | undefined;
 
   constructor(tenure: Tenure) {
     this.#tenure = tenure;
@@ -25,6 +33,7 @@ export class GateKeeper {
 
   /** Queues for a lock; the gate lives as long as somebody waits or holds. */
   enter(target: Target, entrant: Entrant): Place {
+    if (this.#closed) return turnedAway(this.#closed);
     const key = `${target.kind}:${target.name}`;
     let gate = this.#gates.get(key);
     if (!gate) {
@@ -44,8 +53,10 @@ export class GateKeeper {
     return this.#gates.get(`${kind}:${name}`)?.holds(token) ?? false;
   }
 
-  /** Rejects all who wait. */
-  turnAway(reason: CoordError): void {
+  /** Rejects all who wait, and all who come. */
+  close(reason: CoordError): void {
+    if (this.#closed) return;
+    this.#closed = reason;
     for (const gate of this.#gates.values()) gate.turnAway(reason);
   }
 }
@@ -83,7 +94,7 @@ class Gate {
     // A try asks the backend also beside a hold of our own: a writer elsewhere may be waiting.
     const shared = entrant.mode === "shared" && entrant.wait ? this.#openTurn() : undefined;
     if (shared) return this.#join(shared);
-    if (!entrant.wait && this.#queue.length > 0) return NOWHERE;
+    if (!entrant.wait && this.#queue.length > 0) return this.#joinTry(entrant.mode);
     if (!entrant.wait && this.#conflicts(entrant.mode)) return this.#doubt(entrant);
     if (entrant.mode === "exclusive") this.#close();
     const turn = new Turn(entrant);
@@ -91,6 +102,13 @@ class Gate {
     const place = this.#join(turn);
     this.#pump();
     return place;
+  }
+
+  /** Readers that try at once share one attempt; else somebody is before who tries. */
+  #joinTry(mode: Mode): Place {
+    const [only, ...more] = this.#queue;
+    const isShared = mode === "shared" && only?.mode === "shared" && !only.wait && more.length === 0;
+    return isShared ? this.#join(only) : NOWHERE;
   }
 
   /** A hold of our own is in the way; it may have been broken without our knowledge, so the backend is asked. */

@@ -16,8 +16,10 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
   readonly #controller = new AbortController();
   readonly #forget: () => void;
   #disown: () => void = () => {};
-  /** Nothing that happens to it from now on is a loss. */
+  /** What happens to it from now on is no loss, unless it stays after all. */
   #leaving = false;
+  /** What happened meanwhile. */
+  #missed: CoordError | undefined;
   #over = false;
 
   constructor(host: GroupHost, tenure: Tenure, group: string, id: string, presence: Presence) {
@@ -98,6 +100,7 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     } catch (error) {
       this.#leaving = false;
       if (saysGone(error)) this.lose(this.gone(error));
+      else if (this.#missed) this.lose(this.#missed);
       throw error;
     }
   }
@@ -126,7 +129,8 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
 
   /** The backend, the clocks or a successor say that the membership is over. */
   lose(reason: CoordError): void {
-    if (this.#over || this.#leaving) return;
+    if (this.#over) return;
+    if (this.#leaving) return void (this.#missed ??= reason);
     this.#end();
     this.#controller.abort(reason);
   }
@@ -150,6 +154,7 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
     this.#over = true;
     this.#disown();
     this.#forget();
+    if (this.#host.memberships.get(this.group) === this) this.#host.memberships.delete(this.group);
   }
 
   #notJoined(): MemberNotJoinedError {

@@ -29,8 +29,10 @@ export interface Settings {
   /** Undefined: a share of the ttl as granted. */
   readonly margin: number | undefined;
   readonly heartbeat: "auto" | "manual";
-  /** The deadline of one operation, in ms. */
+  /** The deadline of one operation, in ms, with that ttl. */
   readonly timeout: number;
+  /** The most that it may be with any other ttl. */
+  readonly longest: number;
 }
 
 /**
@@ -56,13 +58,15 @@ export function settle(opener: Opener, options: CoordinatorOptions): Settings {
   if (heartbeat !== "auto" && heartbeat !== "manual") {
     throw new TypeError(`Cannot use heartbeat ${JSON.stringify(heartbeat)}: want "auto" or "manual"`);
   }
+  const longest = checkDuration("timeout", defaults.timeout ?? LONGEST_OPERATION, 1);
   return {
     memberId: checkName("member id", memberId),
     namespace: checkName("namespace", namespace),
     ttl,
     margin,
     heartbeat,
-    timeout: Math.min(ttl / 3, checkDuration("timeout", defaults.timeout ?? LONGEST_OPERATION, 1)),
+    timeout: Math.min(ttl / 3, longest),
+    longest,
   };
 }
 

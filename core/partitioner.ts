@@ -5,6 +5,9 @@ import { Feed } from "./feed.ts";
 import { HashRing } from "./hash_ring.ts";
 import type { Host } from "./host.ts";
 
+/** A member of more weight would have more points on the ring than every member can place in good time. */
+const MAX_WEIGHT = 1_000;
+
 /** Joins the group with a weight, and keeps a ring of its members. */
 export async function partition<C>(
   group: Group<C>,
@@ -12,8 +15,8 @@ export async function partition<C>(
   options: PartitionOptions<C>,
 ): Promise<Partitioner> {
   const { weight = 1, partitions, capabilities = {}, signal } = options;
-  if (!Number.isSafeInteger(weight) || weight < 1) {
-    throw new RangeError(`Cannot use weight ${weight}: want a whole number from 1`);
+  if (!Number.isSafeInteger(weight) || weight < 1 || weight > MAX_WEIGHT) {
+    throw new RangeError(`Cannot use weight ${weight}: want a whole number from 1 to ${MAX_WEIGHT}`);
   }
   if (typeof capabilities !== "object" || capabilities === null || Array.isArray(capabilities)) {
     throw new TypeError(
@@ -97,7 +100,8 @@ class RingPartitioner<C> implements Partitioner {
   #place({ id, capabilities }: Member<C>): void {
     // Members that somebody joined by hand may carry anything.
     const weight: unknown = (capabilities as { weight?: unknown } | null)?.weight;
-    const sound = typeof weight === "number" && Number.isSafeInteger(weight) && weight >= 1 ? weight : 1;
+    const isWeight = typeof weight === "number" && Number.isSafeInteger(weight) && weight >= 1;
+    const sound = isWeight ? Math.min(weight, MAX_WEIGHT) : 1;
     if (this.#ring.nodes.get(id) !== sound) this.#ring.addNode(id, sound);
   }
 }

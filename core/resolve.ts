@@ -58,12 +58,12 @@ async function load(scheme: string, url: string | URL): Promise<DriverFactory> {
     const known = [...DRIVERS.keys()].map((word) => `${word}:`).join(" ");
     throw new UnknownDriverError(`Cannot use URL ${redact(url)}: no driver for "${scheme}:" among ${known}`);
   }
-  // A literal specifier would make every user download every driver's packages; from source and JSR the modules end in
-  // .ts, in JSR's npm build in .js.
-  const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
   const key = /^\w+$/.test(scheme) ? scheme : JSON.stringify(scheme);
-  const specifier = new URL(`../drivers/${name}${extension}`, import.meta.url).href;
   try {
+    // A literal specifier would make every user download every driver's packages; from source and JSR the modules end
+    // in .ts, in JSR's npm build in .js. A bundle for CommonJS has no URL.
+    const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+    const specifier = new URL(`../drivers/${name}${extension}`, import.meta.url).href;
     const module: Record<string, DriverFactory | undefined> = await import(specifier);
     const factory = module[name];
     if (factory) return factory;

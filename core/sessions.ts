@@ -1,5 +1,6 @@
 import type { Clock, Opener } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
+import { timeoutOf } from "../internal/timeout.ts";
 import { either } from "./abort.ts";
 import type { State } from "./api/coordinator.ts";
 import { type ClosedError, ConnectionError } from "./errors.ts";
@@ -25,6 +26,10 @@ export class Sessions {
   #state: State = "lost";
   #tenure: Tenure | undefined;
   #next = Promise.withResolvers<Tenure>();
+  /** Those that are lost, and may be there at the backend for some time; with what ends the watch over them. */
+  readonly #former = new Map<Tenure, () => void>();
+  /** Before the next try to open a session, in ms; 0: none yet since one that lasted. */
+  #pause = 0;
   /** Why the last try to open a session failed. */
   #failure: unknown;
 
@@ -54,7 +59,7 @@ export class Sessions {
   }
 
   states(): AsyncIterable<State> {
-    return this.#states.subscribe(this.state);
+    return this.#states.subscribe(() => [this.state]);
   }
 
   /** Opens the first session; rejects if that fails. */
@@ -79,7 +84,7 @@ export class Sessions {
   async tenure(): Promise<Tenure> {
     this.closing.throwIfAborted();
     if (this.#tenure?.check()) return this.#tenure;
-    const { timeout } = this.#settings;
+    const { timeout } = this.last;
     const late = new AbortController();
     const cancel = this.#clock.after(timeout, () => late.abort(this.#unreachable(timeout)));
     try {
@@ -99,12 +104,14 @@ export class Sessions {
   retire(reason: ClosedError): void {
     this.#closing.abort(reason);
     this.#next.reject(reason);
-    this.#tenure?.gates.turnAway(reason);
+    this.#tenure?.gates.close(reason);
   }
 
   /** Gives back what is left on the session, and ends it. */
   async close(reason: ClosedError): Promise<void> {
-    await this.#tenure?.close(reason);
+    for (const forget of this.#former.values()) forget();
+    const tenures = [...this.#former.keys(), ...this.#tenure ? [this.#tenure] : []];
+    await Promise.all(tenures.map((tenure) => tenure.close(reason)));
     this.#become("closed");
     this.#states.close();
   }
@@ -113,42 +120,58 @@ export class Sessions {
     const opened = stamp(this.#clock);
     const { margin, heartbeat, ...settings } = this.#settings;
     const mine: { tenure?: Tenure } = {};
+    const note = (note: "suspended" | "reconnected") => {
+      if (mine.tenure === undefined || mine.tenure !== this.#tenure || mine.tenure.signal.aborted) return;
+      this.#become(note === "suspended" ? "suspended" : "connected");
+    };
     const session = await this.#opener.open({
       ...settings,
       incarnation: this.#incarnation,
       signal,
-      closing: this.closing,
-      note: (note) => {
-        if (mine.tenure === undefined || mine.tenure !== this.#tenure || mine.tenure.signal.aborted) return;
-        this.#become(note === "suspended" ? "suspended" : "connected");
-      },
+      note,
     });
     if (signal.aborted) {
       await session.close();
       throw signal.reason;
     }
     const { driver } = this.#opener;
-    const tenure = new Tenure(session, { driver, clock: this.#clock, opened, margin, heartbeat });
+    const tenure = new Tenure(session, {
+      driver,
+      clock: this.#clock,
+      opened,
+      margin,
+      heartbeat,
+      timeout: timeoutOf(settings, session.ttl),
+      answered: (isAnswered) => note(isAnswered ? "reconnected" : "suspended"),
+    });
     this.#tenure = mine.tenure = tenure;
     this.#become("connected");
     this.#next.resolve(tenure);
-    tenure.own(() => void this.#replace());
+    tenure.own(() => this.#lost(tenure));
+  }
+
+  #lost(tenure: Tenure): void {
+    if (this.closing.aborted) return;
+    this.#former.set(tenure, this.#clock.after(tenure.session.ttl, () => this.#former.delete(tenure)));
+    // One that dies young, again and again, is not to be asked for without a rest.
+    if (this.#clock.now() - tenure.since > tenure.session.ttl / 3) this.#pause = 0;
+    void this.#replace(tenure.session.ttl / 3);
   }
 
   /** Opens session after session until one lives. */
-  async #replace(): Promise<void> {
-    if (this.closing.aborted) return;
+  async #replace(longest: number): Promise<void> {
     this.#next = Promise.withResolvers<Tenure>();
     this.#next.promise.catch(() => {}); // Nobody may be waiting when it is closed.
     this.#become("lost");
-    const longest = this.#settings.ttl / 3;
-    for (let pause = FIRST_PAUSE; !this.closing.aborted; pause = Math.min(pause * 2, longest)) {
+    while (!this.closing.aborted) {
+      const pause = this.#pause;
+      this.#pause = Math.min(Math.max(pause * 2, FIRST_PAUSE), longest);
       try {
+        if (pause > 0) await sleep(this.#clock, pause * (0.75 + Math.random() / 2), this.closing);
         return await this.#open(this.closing);
       } catch (failure) {
         // The backend is away, or still refuses; whoever calls meanwhile is told so after the deadline.
         this.#failure = failure;
-        await sleep(this.#clock, pause * (0.75 + Math.random() / 2), this.closing).catch(() => {});
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { Clock, Session } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
-import { CoordError, SessionLostError } from "./errors.ts";
+import { ConnectionError, CoordError, SessionLostError } from "./errors.ts";
 import { GateKeeper } from "./gate.ts";
 import { LeaseClock, type Stamp, stamp } from "./lease_clock.ts";
 
@@ -15,6 +15,10 @@ export interface TenureOptions {
   readonly opened: Stamp;
   readonly margin: number | undefined;
   readonly heartbeat: "auto" | "manual";
+  /** The deadline of one operation, in ms. */
+  readonly timeout: number;
+  /** Called when a beat had no answer, and when one has again. */
+  answered(isAnswered: boolean): void;
 }
 
 /** One session as core sees it: its deadline, its heart, and everything that ends with it. */
@@ -25,9 +29,17 @@ export class Tenure {
   readonly gates: GateKeeper = new GateKeeper(this);
   /** Between two beats, in ms. */
   readonly interval: number;
+  /** The deadline of one operation, in ms. */
+  readonly timeout: number;
+  /** When it began, by the clock. */
+  readonly since: number;
+  readonly #answered: (isAnswered: boolean) => void;
+  #isAnswered = true;
   readonly #lease: LeaseClock;
-  /** Whether the deadline alone ends the session, without any answer. */
+  /** Whether there is a deadline, which alone ends the session, without any answer. */
   readonly #strict: boolean;
+  /** Whether that deadline is what ends what is held; else it only bounds how late we hear of it. */
+  readonly #measured: boolean;
   /** What no other tenure's attempts begin with, of a UUID. */
   readonly #mark = crypto.randomUUID().slice(0, -12);
   #attempts = 0;
@@ -36,21 +48,24 @@ export class Tenure {
   #cancelDeadline: () => void = () => {};
 
   constructor(session: Session, options: TenureOptions) {
-    const margin = options.margin ?? session.ttl / 5;
-    if (margin >= session.ttl) {
-      void session.close();
-      throw new RangeError(
-        `Cannot use option "margin": ${margin} ms is not less than the ttl of ${session.ttl} ms that was granted`,
-      );
-    }
+    const margin = marginOf(session.ttl, options.margin);
     this.session = session;
     this.clock = options.clock;
     this.driver = options.driver;
+    this.timeout = options.timeout;
+    this.since = options.clock.now();
+    this.#answered = options.answered;
     this.interval = Math.min(session.ttl / 3, (session.ttl - margin) / 2);
-    this.#strict = session.expires || options.heartbeat === "manual";
+    this.#strict = session.ends !== "kernel" || options.heartbeat === "manual";
+    this.#measured = session.ends === "expiry" || options.heartbeat === "manual";
     this.#lease = new LeaseClock(options.clock, session.ttl - margin, options.opened);
-    session.lost.addEventListener("abort", () => this.end(session.lost.reason), { once: true });
-    if (session.lost.aborted) this.end(session.lost.reason);
+    const lost = () => {
+      if (this.signal.aborted) return;
+      this.#end(session.lost.reason);
+      void session.close();
+    };
+    session.lost.addEventListener("abort", lost, { once: true });
+    if (session.lost.aborted) lost();
     else if (this.#strict) this.#armDeadline();
     if (options.heartbeat === "auto") void this.#beatOn();
   }
@@ -67,13 +82,13 @@ export class Tenure {
 
   /** Reads the clocks; true while the session is certain to live. */
   check(): boolean {
-    if (!this.signal.aborted && this.#strict && this.#lease.left() <= 0) this.end(this.#expired());
+    if (!this.signal.aborted && this.#strict && this.#lease.left() <= 0) this.#giveUp();
     return !this.signal.aborted;
   }
 
   /** Ms for which what is held on the session is certain. */
   remaining(): number {
-    return this.session.expires || this.#strict ? Math.max(this.#lease.left(), 0) : Infinity;
+    return this.#measured ? Math.max(this.#lease.left(), 0) : Infinity;
   }
 
   /** Calls `lost` once when the session is over; the returned function forgets it. */
@@ -95,27 +110,46 @@ export class Tenure {
   /** Renews the session; resolves with the ms until the next beat is due. */
   async beat(): Promise<number> {
     const sent = stamp(this.clock);
-    await this.run((session) => session.beat());
+    try {
+      await this.run((session) => session.beat());
+      this.#hear(true);
+    } catch (error) {
+      if (error instanceof ConnectionError) this.#hear(false);
+      throw error;
+    }
     // After a stall the answer comes too late: what the clocks ended is not revived.
     if (this.check()) this.#lease.renew(sent);
     this.signal.throwIfAborted();
     return Math.max(this.interval - (this.clock.now() - sent.now), 0);
   }
 
-  /** Ends the tenure; what it owned is told first, then the session is given up in the background. */
-  end(reason: CoordError): void {
+  /** Ends the tenure; resolves once everything was given back, also of a session that was abandoned before. */
+  async close(reason: CoordError): Promise<void> {
+    this.#end(reason);
+    await this.session.close();
+  }
+
+  /** What it owned is told first, then those who wait are turned away, whatever the driver does. */
+  #end(reason: CoordError): void {
     if (this.signal.aborted) return;
     this.#cancelDeadline();
     this.#ended.abort(reason);
     for (const lost of this.#owned) lost(reason);
     this.#owned.clear();
-    void this.session.close();
+    this.gates.close(reason);
   }
 
-  /** Ends the tenure; resolves once everything was given back. */
-  async close(reason: CoordError): Promise<void> {
-    this.end(reason);
-    await this.session.close();
+  /** The deadline has passed: what is held stays so for as long as the backend would let it. */
+  #giveUp(): void {
+    const until = this.clock.now() + this.session.ttl - this.#lease.elapsed();
+    this.#end(this.#expired());
+    this.session.abandon(until);
+  }
+
+  /** Where there is no lasting connection, only this tells that the backend is away. */
+  #hear(isAnswered: boolean): void {
+    if (isAnswered !== this.#isAnswered) this.#answered(isAnswered);
+    this.#isAnswered = isAnswered;
   }
 
   async #beatOn(): Promise<void> {
@@ -126,8 +160,7 @@ export class Tenure {
         pause = await this.beat();
       } catch {
         // The tenure ended, or the answer is unknown: then only the deadline decides.
-        if (!this.#strict && this.#lease.left() <= 0) this.end(this.#expired());
-        pause = Math.min(RETRY, this.interval);
+        pause = this.#strict ? Math.min(RETRY, this.interval) : this.interval;
       }
     }
   }
@@ -149,4 +182,9 @@ export class Tenure {
       { driver: this.driver },
     );
   }
+}
+
+/** A margin that leaves nothing of what was granted is half of it. */
+function marginOf(ttl: number, asked: number = ttl / 5): number {
+  return asked < ttl ? asked : ttl / 2;
 }

@@ -1,6 +1,7 @@
 import { ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import type { Latch } from "../../internal/latch.ts";
+import { timeoutOf } from "../../internal/timeout.ts";
 import type { Contender } from "./contender.ts";
 import { Groups } from "./groups.ts";
 import type { Hold } from "./hold.ts";
@@ -22,7 +23,7 @@ const MAX_DEPARTED = 100;
 /** A session: one key with a time to live, one connection, and the list of all that it has. */
 export class RedisSession implements Session {
   readonly ttl: number;
-  readonly expires = true;
+  readonly ends = "expiry";
   readonly locks: Locks;
   readonly groups: Groups;
   /** Never used again, also not after a loss. */
@@ -49,6 +50,8 @@ export class RedisSession implements Session {
   /** What has still to be given back, since a first try failed. */
   readonly #debts = new Map<string, () => Promise<unknown>>();
   #closing: Promise<void> | undefined;
+  /** Cancels that it is disconnected without giving anything back. */
+  #disconnectLater: () => void = () => {};
 
   private constructor(site: Site, clock: Clock, options: OpenOptions) {
     this.#options = options;
@@ -63,7 +66,7 @@ export class RedisSession implements Session {
     this.groups = new Groups(this);
     this.connection = site.connect({
       clock,
-      timeout: options.timeout,
+      timeout: timeoutOf(options, this.ttl),
       channel: this.keys.channel(this.sid),
       message: (text) => this.#message(text),
       suspended: () => options.note("suspended"),
@@ -202,12 +205,21 @@ export class RedisSession implements Session {
     return this.#closing ??= this.#close();
   }
 
+  /** Its keys expire; what waits may still leave its line. */
+  abandon(): void {
+    this.#disconnectLater = this.clock.after(this.connection.timeout, () => {
+      if (!this.over) this.#end(`Session of "${this.memberId}" was abandoned`);
+      void this.close();
+    });
+  }
+
   async #close(): Promise<void> {
+    this.#disconnectLater();
     if (!this.over) {
       const leaving = this.#leave();
       this.#end(`Session of "${this.memberId}" was closed`);
       const late = Promise.withResolvers<void>();
-      const stop = this.clock.after(this.#options.timeout, late.resolve);
+      const stop = this.clock.after(this.connection.timeout, late.resolve);
       await Promise.race([leaving, late.promise]);
       stop();
     }

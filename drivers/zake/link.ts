@@ -29,6 +29,11 @@ export class Link {
     this.#options = options;
   }
 
+  /** How long a request may take, in ms. */
+  get timeout(): number {
+    return this.#options.timeout;
+  }
+
   /** Whether anything goes through. */
   get whole(): boolean {
     return this.#healed === undefined && !this.#closed.signal.aborted;

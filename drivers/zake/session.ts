@@ -23,12 +23,14 @@ export class ZakeSession implements Session, Resident {
   readonly incarnation: string;
   readonly namespace: string;
   readonly ttl: number;
-  readonly expires = true;
+  readonly ends = "expiry";
   readonly locks: LockStore;
   readonly groups: GroupStore;
   readonly #world: World;
   readonly #link: Link;
   readonly #lost = new AbortController();
+  /** Cancels that it is disconnected without giving anything back. */
+  #disconnectLater: () => void = () => {};
 
   constructor(world: World, link: Link, options: OpenOptions) {
     this.memberId = options.memberId;
@@ -64,11 +66,20 @@ export class ZakeSession implements Session, Resident {
   }
 
   close(): Promise<void> {
+    this.#disconnectLater();
     // Across a cut the world hears nothing of it: there the session lives on until it expires.
     if (this.#link.whole) this.#world.dismiss(this);
     this.#link.close();
     this.#lose();
     return Promise.resolve();
+  }
+
+  /** The world ends it after its ttl; what waits may still leave its line. */
+  abandon(): void {
+    this.#disconnectLater = this.#world.clock.after(this.#link.timeout, () => {
+      this.#link.close();
+      this.#lose();
+    });
   }
 
   /** The world says that the session is over. */

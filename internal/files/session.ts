@@ -62,7 +62,7 @@ function createFile(
 /** A session: one file, locked for as long as it lives, by which others tell that it does and ring it. */
 class FileSession implements Session {
   readonly ttl: number;
-  readonly expires = false;
+  readonly ends = "kernel";
   readonly locks: FileLocks;
   readonly groups: FileGroups;
   readonly #lost = new AbortController();
@@ -74,6 +74,8 @@ class FileSession implements Session {
   readonly #bell: Bell;
   readonly #stopListening: () => void;
   #closing: Promise<void> | undefined;
+  /** Cancels that it is closed after a while. */
+  #closeLater: () => void = () => {};
 
   constructor(
     { options, ...means }: Parts,
@@ -131,6 +133,12 @@ class FileSession implements Session {
     return this.#closing ??= this.#close();
   }
 
+  /** The kernel frees what is locked once it is closed: not yet. */
+  abandon(until: number): void {
+    const { clock } = this.#context;
+    this.#closeLater = clock.after(until - clock.now(), () => void this.close());
+  }
+
   #hear(): void {
     try {
       if (!this.#bell.drain()) this.#verify();
@@ -153,6 +161,7 @@ class FileSession implements Session {
   }
 
   async #close(): Promise<void> {
+    this.#closeLater();
     const { disk, wires, failures: { driver } } = this.#context;
     this.#ended.abort(new SessionLostError("Cannot use the session: it was closed", { driver }));
     this.#stopListening();

@@ -67,7 +67,7 @@ function unreachable(driver: string, cause: Error): ConnectionError {
 /** One life of a coordinator in a database: that of one connection. */
 export class SqlSession implements Session, Host {
   readonly ttl: number;
-  readonly expires = false;
+  readonly ends = "connection";
   readonly locks: SqlLocks;
   readonly groups: TreeGroups;
   readonly store: Store;
@@ -86,6 +86,8 @@ export class SqlSession implements Session, Host {
   readonly #debts = new Set<() => Promise<void>>();
   #looking: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
+  /** Cancels that it is closed after a while. */
+  #closeLater: () => void = () => {};
 
   constructor(store: Store, settings: SqlSettings & { bells: BellBoard }, options: OpenOptions) {
     this.store = store;
@@ -188,7 +190,13 @@ export class SqlSession implements Session, Host {
     return this.#closing ??= this.#close();
   }
 
+  /** The server frees what the connections hold once they are closed: not yet. */
+  abandon(until: number): void {
+    this.#closeLater = this.clock.after(until - this.clock.now(), () => void this.close());
+  }
+
   async #close(): Promise<void> {
+    this.#closeLater();
     const isOpen = !this.calls.over;
     if (isOpen) this.calls.end(this.#error("was closed"));
     this.#ring.destroy();

@@ -1,9 +1,9 @@
 import { bounded } from "../../core/abort.ts";
 import { ConnectionError, CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
-import { sleep } from "../clock.ts";
 import { reasonOf } from "../reason.ts";
-import { Calls, pause } from "./calls.ts";
+import { timeoutOf } from "../timeout.ts";
+import { Calls } from "./calls.ts";
 import { TreeGroups } from "./groups.ts";
 import type { TreeHold } from "./hold.ts";
 import type { Host } from "./host.ts";
@@ -67,7 +67,7 @@ function explain(driver: string, error: unknown): unknown {
 /** One life of a coordinator on a store. */
 export class TreeSession implements Session, Host {
   readonly ttl: number;
-  readonly expires = true;
+  readonly ends = "expiry";
   readonly locks: TreeLocks;
   readonly groups: TreeGroups;
   readonly store: Store;
@@ -78,16 +78,18 @@ export class TreeSession implements Session, Host {
   readonly calls: Calls;
   readonly holds = new Set<TreeHold>();
   readonly members = new Set<TreeMember>();
-  /** The deadline of one operation, in ms: a third of what was granted, if that is less than was asked for. */
+  /** The deadline of one operation, in ms. */
   readonly #timeout: number;
   readonly #options: OpenOptions;
   readonly #lost = new AbortController();
   readonly #debts = new Set<() => Promise<void>>();
   #closing: Promise<void> | undefined;
+  /** Cancels that it is disconnected without giving anything back. */
+  #disconnectLater: () => void = () => {};
 
   constructor(store: Store, settings: TreeSettings, options: OpenOptions) {
     this.#options = options;
-    this.#timeout = Math.min(options.timeout, store.ttl / 3);
+    this.#timeout = timeoutOf(options, store.ttl);
     this.store = store;
     this.ttl = store.ttl;
     this.clock = settings.clock;
@@ -173,36 +175,20 @@ export class TreeSession implements Session, Host {
   }
 
   async #close(): Promise<void> {
+    this.#disconnectLater();
     if (!this.calls.over) {
       this.calls.end(this.#error("was closed"));
-      const ended = this.#end();
-      await bounded(this.clock, ended, this.#timeout);
-      if (!this.#options.closing.aborted) return void this.#endSomeTime(ended);
+      await bounded(this.clock, this.store.end(), this.#timeout);
     }
     this.store.destroy();
   }
 
-  /** Asks the server to end the session; whether that needs no other try. */
-  async #end(): Promise<boolean> {
-    try {
-      await this.store.end();
-      return true;
-    } catch (error) {
-      return !(error instanceof Interrupted);
-    }
-  }
-
-  /** The server keeps what is left of the session from others until it is asked, or the ttl is over by its own clock. */
-  async #endSomeTime(ended: Promise<boolean>): Promise<void> {
-    const { closing } = this.#options;
-    const destroy = () => this.store.destroy();
-    closing.addEventListener("abort", destroy, { once: true });
-    for (let tries = 0; !(await ended) && !closing.aborted; tries++) {
-      await sleep(this.clock, pause(tries, this.#timeout), closing).catch(() => {}); // Closing ends the loop.
-      ended = this.#end();
-    }
-    closing.removeEventListener("abort", destroy);
-    destroy();
+  /** The server ends it after the ttl; what waits may still leave its line. */
+  abandon(): void {
+    this.#disconnectLater = this.clock.after(this.#timeout, () => {
+      if (!this.calls.over) this.calls.end(this.#error("was abandoned"));
+      void this.close();
+    });
   }
 
   #error(state: string): SessionLostError {

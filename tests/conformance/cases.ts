@@ -27,6 +27,7 @@ import { options } from "./connecting/options.ts";
 import { closing } from "./session/closing.ts";
 import { replacing } from "./session/replacing.ts";
 import { clocks } from "./session/clocks.ts";
+import { abandoning } from "./session/abandoning.ts";
 import { bound } from "./session/bound.ts";
 import { outages } from "./session/outages.ts";
 import { losses } from "./session/losses.ts";
@@ -52,6 +53,7 @@ export const CASES: readonly Case[] = [
   ...crashes,
   ...closing,
   ...replacing,
+  ...abandoning,
   ...clocks,
   ...outages,
   ...bound,

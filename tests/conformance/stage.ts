@@ -34,6 +34,9 @@ const MORTAL_TTL = 4_000;
 /** For cases in which nothing is to expire: no pause of the machine disturbs them. */
 const CALM_TTL = 10_000;
 
+/** For who is to be lost with a manual heartbeat: what it leaves behind stays as long. */
+const MANUAL_TTL = 5_000;
+
 /** So often a coordinator is opened that finds no server. */
 const TRIES = 5;
 
@@ -261,7 +264,7 @@ export class CaseStage implements Stage, AsyncDisposable {
       ttl: BYSTANDER_TTL,
       timeout: 10_000,
       signal: new AbortController().signal,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
     this.defer(() => session.close());
@@ -275,7 +278,7 @@ export class CaseStage implements Stage, AsyncDisposable {
 
   #complete(options: CoordinatorOptions): CoordinatorOptions & { memberId: string } {
     // Who sends no heartbeat is lost as soon as with a short ttl, but has more time for an operation.
-    const calm = options.heartbeat === "manual" ? { ttl: CALM_TTL, margin: CALM_TTL - TTL } : {};
+    const calm = options.heartbeat === "manual" ? { ttl: MANUAL_TTL, margin: MANUAL_TTL - TTL } : {};
     const { ttl = this.ttl, ...rest } = options.ttl === undefined ? { ...calm, ...options } : options;
     const memberId = options.memberId ?? this.name("member");
     return { namespace: this.namespace, ...rest, ttl: this.#asked(ttl), memberId };

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { LeaseClock, stamp } from "../../core/lease_clock.ts";
 import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
 import { type Coordinator, type CoordinatorOptions, getCoordinator, LockLostError } from "../../mod.ts";
-import type { Opener, Session } from "../../driver.ts";
+import type { Opener } from "../../driver.ts";
+import { withSessions } from "../conformance/wrapping.ts";
 
 const TTL = 10_000;
 const MARGIN = 2_000;
@@ -13,34 +14,16 @@ async function start(options: CoordinatorOptions = {}) {
   const clock = new VirtualClock(1_000_000);
   const backend = zake(undefined, { clock });
   const beats = { hang: Promise.resolve(), sent: [] as number[] };
-  const opener: Opener = {
-    // Our factories return openers; `Backend` hides that from users only.
-    ...(backend as ZakeBackend<VirtualClock> & Opener),
-    open: async (open) =>
-      slowed(await (backend as ZakeBackend<VirtualClock> & Opener).open(open), clock, beats),
-  };
-  const coord = await getCoordinator(opener, { memberId: "a", ttl: TTL, margin: MARGIN, ...options });
-  return { clock, backend, beats, coord };
-}
-
-function slowed(
-  session: Session,
-  clock: VirtualClock,
-  beats: { hang: Promise<void>; sent: number[] },
-): Session {
-  return {
-    ttl: session.ttl,
-    expires: session.expires,
-    lost: session.lost,
-    locks: session.locks,
-    groups: session.groups,
+  // Our factories return openers; `Backend` hides that from users only.
+  const opener = withSessions(backend as ZakeBackend<VirtualClock> & Opener, (session) => ({
     beat: async () => {
       beats.sent.push(clock.now());
       await session.beat();
       await beats.hang;
     },
-    close: () => session.close(),
-  };
+  }));
+  const coord = await getCoordinator(opener, { memberId: "a", ttl: TTL, margin: MARGIN, ...options });
+  return { clock, backend, beats, coord };
 }
 
 async function closed(clock: VirtualClock, ...coords: Coordinator[]): Promise<void> {

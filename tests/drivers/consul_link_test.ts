@@ -128,7 +128,7 @@ test("open() rejects when refused or silent, and when it is cancelled", OPTIONS,
       ttl: 9_000,
       timeout: 900,
       signal,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
   await assert.rejects(open("consul://127.0.0.1:1"), ConnectionError);

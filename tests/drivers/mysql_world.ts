@@ -72,7 +72,7 @@ export class World implements AsyncDisposable {
       ttl: 600_000,
       timeout: 10_000,
       signal: new AbortController().signal,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
     this.#ends.push(() => session.close());

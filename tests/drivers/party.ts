@@ -32,7 +32,7 @@ export async function openOn(
     ttl: 30_000,
     timeout: 5000,
     signal: NEVER,
-    closing: AbortSignal.abort(),
+    longest: 10_000,
     note: () => {},
     ...options,
   });

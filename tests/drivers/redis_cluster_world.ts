@@ -30,7 +30,7 @@ export class Spread implements AsyncDisposable {
       ttl: TTL,
       timeout: 2_000,
       signal: NEVER,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
     this.#sessions.push(session);

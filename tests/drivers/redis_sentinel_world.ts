@@ -41,7 +41,7 @@ export class Watched implements AsyncDisposable {
       ttl,
       timeout: 2_000,
       signal: NEVER,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
     this.#sessions.push(session);

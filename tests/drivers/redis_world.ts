@@ -45,7 +45,7 @@ export class World implements AsyncDisposable {
       ttl: 2000,
       timeout: 1000,
       signal: NEVER,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: (note) => notes.push(note),
       ...rest,
     });

@@ -317,7 +317,7 @@ test("a chroot is made when it is missing, and nothing stands beside it", OPTION
     ttl: 2000,
     timeout: 1000,
     signal: NEVER,
-    closing: AbortSignal.abort(),
+    longest: 10_000,
     note: () => {},
   });
   assert.deepEqual(await session.groups.list(), ["g"]);
@@ -355,7 +355,7 @@ test("open() rejects with ConnectionError where nobody listens", OPTIONS, async 
     ttl: 2000,
     timeout: 1000,
     signal: NEVER,
-    closing: AbortSignal.abort(),
+    longest: 10_000,
     note: () => {},
   });
   await assert.rejects(opening, (error: Error) => {

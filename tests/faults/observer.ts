@@ -17,7 +17,7 @@ export class Observer implements AsyncDisposable {
       ttl: 600_000,
       timeout: 10_000,
       signal: new AbortController().signal,
-      closing: AbortSignal.abort(),
+      longest: 10_000,
       note: () => {},
     });
     return new Observer(session);

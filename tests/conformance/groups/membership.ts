@@ -5,32 +5,20 @@ import {
   MemberAlreadyExistError,
   MemberNotJoinedError,
   type Membership,
+  SessionLostError,
 } from "../../../mod.ts";
 import type { Opener } from "../../../driver.ts";
 import type { Case, Stage } from "../suite.ts";
-import { aborted, failure } from "../waiting.ts";
+import { aborted, elapse, failure, within } from "../waiting.ts";
+import { withSessions } from "../wrapping.ts";
 
 /** Keeps the end of sessions from the backend until the case is over: as if the network had swallowed it. */
 function mute(stage: Stage): (opener: Opener) => Opener {
-  return (opener) => ({
-    driver: opener.driver,
-    characteristics: opener.characteristics,
-    clock: opener.clock,
-    defaults: opener.defaults,
-    open: async (options) => {
-      const session = await opener.open(options);
+  return (opener) =>
+    withSessions(opener, (session) => {
       stage.defer(() => session.close());
-      return {
-        ttl: session.ttl,
-        expires: session.expires,
-        lost: session.lost,
-        locks: session.locks,
-        groups: session.groups,
-        beat: () => session.beat(),
-        close: () => Promise.resolve(),
-      };
-    },
-  });
+      return { close: () => Promise.resolve(), abandon: () => {} };
+    });
 }
 
 export const membership: readonly Case[] = [
@@ -328,6 +316,52 @@ export const membership: readonly Case[] = [
       assert.equal(await joined.leave(), false);
       const again = await group.join();
       assert.equal(again.signal.aborted, false);
+    },
+  },
+  {
+    name: "group.leave() at the moment of an eviction: the member hears of it, and can join again",
+    holds: ["G5", "G11", "G19"],
+    async run(stage) {
+      const id = stage.name("group");
+      const [memberId, ttl] = [stage.name("member"), 60_000];
+      const [one, two] = [await stage.open({ memberId, ttl }), await stage.open({ memberId, ttl })];
+      for (let i = 0; i < 10; i++) {
+        const joined = await one.group(id).join({}, { create: true });
+        const leaving = [two.group(id).leave(), one.group(id).leave()];
+        const [evicted, left] = await Promise.all(leaving.map(failure));
+        for (const error of [evicted, left]) {
+          assert.ok(error === undefined || error instanceof MemberNotJoinedError, String(error));
+        }
+        assert.equal(joined.signal.aborted, left !== undefined, "only its own leaving is no loss");
+      }
+      assert.equal((await one.group(id).join()).signal.aborted, false);
+    },
+  },
+  {
+    name: "group.leave() that is cut short by the loss of the session fires the membership's signal",
+    holds: ["G11"],
+    async run(stage) {
+      const one = await stage.open({
+        heartbeat: "manual",
+        wrap: (opener) =>
+          withSessions(opener, ({ groups }) => ({
+            groups: {
+              list: () => groups.list(),
+              create: (id) => groups.create(id),
+              delete: (id) => groups.delete(id),
+              join: (id, joining) => groups.join(id, joining),
+              update: (...parts) => groups.update(...parts),
+              remove: () => elapse(2_500).then(() => Promise.reject(new SessionLostError("Cannot leave"))),
+              members: (id) => groups.members(id),
+              watch: (id, signal) => groups.watch(id, signal),
+            },
+          })),
+      });
+      const group = one.group(stage.name("group"));
+      const joined = await group.join({}, { create: true });
+      const left = failure(group.leave());
+      assert.ok(await within(left, "the call ends") instanceof SessionLostError);
+      await aborted(joined.signal);
     },
   },
   {

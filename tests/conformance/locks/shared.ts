@@ -37,6 +37,23 @@ export const shared: readonly Case[] = [
     },
   },
   {
+    name: "readers of one coordinator that try at once all hold",
+    holds: ["L2", "L6"],
+    async run(stage) {
+      const name = stage.name("lock");
+      const [one, two] = [await stage.open(), await stage.open()];
+      const tries = [0, 1, 2].map(() => one.lock(name).tryAcquire({ mode: "shared" }));
+      const behind = one.lock(name).tryAcquire();
+      const leases = await within(Promise.all(tries), "they hold");
+      assert.equal(await behind, undefined);
+      for (const lease of leases) {
+        assert.equal(await two.lock(name).tryAcquire(), undefined);
+        assert.equal(await lease?.release(), true);
+      }
+      assert.ok(await two.lock(name).tryAcquire());
+    },
+  },
+  {
     name: "shared holds of one coordinator each count until the last is released",
     holds: ["L6", "LE5", "LE4"],
     async run(stage) {

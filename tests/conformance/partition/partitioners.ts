@@ -3,7 +3,7 @@ import { HashRing, SerializationError } from "../../../mod.ts";
 import { RUNTIMES } from "../../processes/runtimes.ts";
 import { iterate, until } from "../reading.ts";
 import type { Case } from "../suite.ts";
-import { aborted, failure } from "../waiting.ts";
+import { aborted, failure, within } from "../waiting.ts";
 
 const KEYS = Array.from({ length: 200 }, (_, i) => `key-${i}`);
 
@@ -113,6 +113,18 @@ export const partitioners: readonly Case[] = [
     },
   },
   {
+    name: "a weight that somebody joined with by hand keeps no partitioner busy",
+    holds: ["P4"],
+    async run(stage) {
+      const id = stage.name("group");
+      const [one, two] = [await stage.open(), await stage.open()];
+      await two.group(id).join({ weight: 2_000_000_000 }, { create: true });
+      await using partitioner = await within(one.group(id).partition(), "the ring is there");
+      assert.equal(partitioner.members.size, 2);
+      assert.equal(partitioner.membersFor("key").size, 1);
+    },
+  },
+  {
     name: "a partitioner's signal fires when its membership is lost",
     holds: ["P2"],
     async run(stage) {
@@ -131,7 +143,7 @@ export const partitioners: readonly Case[] = [
     async run(stage) {
       const coord = await stage.open();
       const group = coord.group(stage.name("group"));
-      for (const weight of [0, -1, 0.5, NaN]) {
+      for (const weight of [0, -1, 0.5, NaN, 200_000]) {
         assert.ok(await failure(group.partition({ weight })) instanceof RangeError);
       }
       assert.ok(await failure(group.partition({ partitions: 0 })) instanceof RangeError);

@@ -46,6 +46,25 @@ export const closing: readonly Case[] = [
     },
   },
   {
+    name: "close() turns away who came in the same tick",
+    holds: ["S11"],
+    async run(stage) {
+      const [one, name] = [await stage.open(), stage.name("lock")];
+      const { signal } = new AbortController();
+      const late = [
+        one.lock(name).acquire(),
+        one.lock(name).acquire({ timeout: 60_000 }),
+        one.lock(name).acquire({ signal }),
+        one.election(name).campaign({ timeout: 60_000 }),
+      ].map(failure);
+      const closed = one.close({ grace: 60_000 });
+      for (const error of await within(Promise.all(late), "all are turned away")) {
+        assert.ok(error instanceof ClosedError, String(error));
+      }
+      await within(closed, "nobody is waited for");
+    },
+  },
+  {
     name: "close() fires the signals of all that is open, and gives it back",
     holds: ["S12", "S13"],
     async run(stage) {

@@ -1,30 +1,19 @@
 import assert from "node:assert/strict";
-import type { Opener, Session } from "../../../driver.ts";
+import type { Opener } from "../../../driver.ts";
 import { LockLostError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { aborted, elapse, within } from "../waiting.ts";
+import { withSessions } from "../wrapping.ts";
 
 /** The answers to heartbeats come late, as on a slow network. */
 function slowBeats(delay: () => number): (opener: Opener) => Opener {
-  return (opener) => ({
-    ...opener,
-    open: async (options) => {
-      const session = await opener.open(options);
-      const slow: Session = {
-        ttl: session.ttl,
-        expires: session.expires,
-        lost: session.lost,
-        locks: session.locks,
-        groups: session.groups,
-        beat: async () => {
-          await session.beat();
-          await elapse(delay());
-        },
-        close: () => session.close(),
-      };
-      return slow;
-    },
-  });
+  return (opener) =>
+    withSessions(opener, (session) => ({
+      beat: async () => {
+        await session.beat();
+        await elapse(delay());
+      },
+    }));
 }
 
 export const losses: readonly Case[] = [
