@@ -6,9 +6,9 @@
  * optional methods and no feature flags: a driver that declines something is not finished.
  *
  * Rules for every function of a driver:
- * - It settles within `OpenOptions.timeout`, or what that becomes with another ttl, the watches and the wait of an `acquire` apart, whose first request is
- *   bounded like any other; what could not be carried out by then rejects with `ConnectionError`. While the connection
- *   is being restored it waits for that, within the same bound.
+ * - It settles within `OpenOptions.timeout`, or what that becomes with another ttl, the watches and the wait of an
+ *   `acquire` apart, whose first request is bounded like any other; what could not be carried out by then rejects with
+ *   `ConnectionError`. While the connection is being restored it waits for that, within the same bound.
  * - A request whose answer was lost is resolved by looking: attempts and presences carry unique ids for that.
  * - Errors of a client library are the `cause` of ours.
  * - Once `Session.lost` has fired or `close()` was called, calls reject with `SessionLostError`, `Grant.release()` and

@@ -107,7 +107,8 @@ class Gate {
   /** Readers that try at once share one attempt; else somebody is before who tries. */
   #joinTry(mode: Mode): Place {
     const [only, ...more] = this.#queue;
-    const isShared = mode === "shared" && only?.mode === "shared" && !only.wait && more.length === 0;
+    const isWanted = only !== undefined && only.callers > 0 && more.length === 0;
+    const isShared = isWanted && mode === "shared" && only.mode === "shared" && !only.wait;
     return isShared ? this.#join(only) : NOWHERE;
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -85,6 +85,28 @@ test("resolve() says what to write where a driver's module is missing [C21]", as
     });
     await assert.rejects(copy.resolve("etcd3+https://h"), (error: UnknownDriverError) => {
       assert.ok(error.message.includes('{ drivers: { "etcd3+https": etcd } }'), error.message);
+      return true;
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+test("resolve() says what to write where a bundle has no URL of its own [C21]", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "coord-bundle-"));
+  try {
+    for (const part of ["core", "internal", "driver.ts", "characteristics.ts"]) {
+      cpSync(new URL(`../../${part}`, import.meta.url), join(directory, part), { recursive: true });
+    }
+    writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+    // As in a bundle for CommonJS.
+    const file = join(directory, "core/resolve.ts");
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replaceAll("import.meta.url", "({} as ImportMeta).url"));
+    const copy: typeof import("../../core/resolve.ts") = await import(pathToFileURL(file).href);
+    await assert.rejects(copy.resolve("redis://h"), (error: UnknownDriverError) => {
+      assert.equal(error.code, "UNKNOWN_DRIVER", String(error));
+      assert.ok(error.message.includes('`import { redis } from "@tooz/coord/redis"`'), error.message);
       return true;
     });
   } finally {

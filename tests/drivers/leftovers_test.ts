@@ -1,4 +1,4 @@
-// A session that is given up while its servers are away: on them it lives on, and what it held stands in others' way.
+// A session that is given up while its servers are away: on them it lives on, and what it held stays taken.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,33 +9,31 @@ import { hasServer } from "../servers/available.ts";
 import { startProxy } from "../servers/proxy.ts";
 
 /** How long a server keeps a session at least, in ms, and how much earlier its holder gives it up. */
-const [KEPT, MARGIN] = [40_000, 37_000];
-/** Long enough for the try to end a session to fail, in ms. */
+const [KEPT, MARGIN] = [8_000, 6_000];
+/** Long enough for a try to end a session to fail, in ms. */
 const AWAY = 1_000;
 
 for (const [driver, { factory, server: start, grants }] of Object.entries(PRODUCTS)) {
   const options = { ttl: KEPT / grants, margin: MARGIN };
 
   test(
-    `${driver}: what a lost session held is free as soon as the server can be reached`,
+    `${driver}: what a lost session held is free when the server ends it, though it can be reached before`,
     { skip: !hasServer(driver), timeout: 120_000 },
     async () => {
       await using server = await start();
       await using proxy = await startProxy(server.port);
       await using other = await getCoordinator(factory(server.url));
+      const opened = performance.now();
       await using holder = await getCoordinator(factory(server.urlAt(proxy.port)), options);
       const lease = await holder.lock("l").acquire();
       const next = other.lock("l").acquire();
       proxy.refuse();
       await aborted(lease.signal);
-      const lost = performance.now();
       await sleep(AWAY);
-      assert.equal((await other.lock("l").holders()).length, 1, "the server has not heard of it");
       proxy.forward();
-      assert.ok((await within(next, "the lock is granted", MARGIN)).token > lease.token);
-      // Not because the server has ended the session.
-      assert.ok(performance.now() - lost < MARGIN - AWAY);
       await eventually(() => holder.state === "connected");
+      assert.ok((await within(next, "the lock is granted", 60_000)).token > lease.token);
+      assert.ok(performance.now() - opened >= KEPT, "the loser had its margin");
     },
   );
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Case } from "../suite.ts";
-import { after, within } from "../waiting.ts";
+import { after, elapse, failure, within } from "../waiting.ts";
 
 export const shared: readonly Case[] = [
   {
@@ -51,6 +51,14 @@ export const shared: readonly Case[] = [
         assert.equal(await lease?.release(), true);
       }
       assert.ok(await two.lock(name).tryAcquire());
+      // Who comes behind one that has given up has nothing to do with that.
+      const [free, stop] = [stage.name("lock"), new AbortController()];
+      const first = failure(one.lock(free).tryAcquire({ mode: "shared", signal: stop.signal }));
+      await elapse(0);
+      stop.abort(new Error("enough"));
+      const second = await within(one.lock(free).tryAcquire({ mode: "shared" }), "the second has an answer");
+      assert.ok(second === undefined || await second.release());
+      await first;
     },
   },
   {
