@@ -73,9 +73,11 @@ export function killRunners(): void {
 
 function run(command: readonly string[], env: Readonly<Record<string, string>>, limit: number): Promise<Run> {
   const [file = "", ...args] = command;
+  // Else a runner of Node's that is started by a test of Node's runs nothing.
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
   const child = spawn(file, args, {
     // Node would compile the same modules again in each of many processes.
-    env: { ...process.env, NO_COLOR: "1", NODE_COMPILE_CACHE: resolve(".tmp/node"), ...env },
+    env: { ...inherited, NO_COLOR: "1", NODE_COMPILE_CACHE: resolve(".tmp/node"), ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
