@@ -51,6 +51,8 @@ export const closing: readonly Case[] = [
     async run(stage) {
       const [one, name] = [await stage.open(), stage.name("lock")];
       const { signal } = new AbortController();
+      // As long as somebody is waited for, the session lives, and could grant something.
+      const held = await one.lock(stage.name("lock")).acquire();
       const late = [
         one.lock(name).acquire(),
         one.lock(name).acquire({ timeout: 60_000 }),
@@ -61,7 +63,8 @@ export const closing: readonly Case[] = [
       for (const error of await within(Promise.all(late), "all are turned away")) {
         assert.ok(error instanceof ClosedError, String(error));
       }
-      await within(closed, "nobody is waited for");
+      assert.equal(await held.release(), true);
+      await within(closed, "nobody else is waited for");
     },
   },
   {
