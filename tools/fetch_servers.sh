@@ -23,7 +23,10 @@ bookworm=(
   mariadb-server-core libaio1 liburing2 libsnappy1v5
   pgbouncer libc-ares2 libpam0g libaudit1 libcap-ng0
 )
-bullseye=(consul etcd-server libzookeeper-java libslf4j-java libnetty-java)
+bullseye=(
+  consul etcd-server libzookeeper-java libslf4j-java libnetty-java
+  redis-server redis-tools libatomic1 libhiredis0.14 libjemalloc2 liblua5.1-0 liblzf1 libssl1.1 lua-bitop lua-cjson
+)
 trixie=(memcached+ mariadb-server-core+ postgresql-17+)
 # Changes from day to day: when it cannot be had, what it gives is named as missing, and the others go on.
 sid=(

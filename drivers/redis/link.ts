@@ -25,8 +25,8 @@ export interface LinkOptions {
 /** The answer to a request will not come; it may have been carried out. */
 export class Interrupted extends Error {}
 
-/** Answers of a server that cannot serve at present, or is the wrong one by now. */
-const UNFIT = /^(LOADING|MASTERDOWN|READONLY|BUSY) /;
+/** Answers of a server that cannot serve at present, or is the wrong one by now; Redis 6 puts a script's behind its own. */
+const UNFIT = /^(LOADING|MASTERDOWN|READONLY|BUSY) |^ERR Error running script .*: -(MASTERDOWN|READONLY) /;
 
 /**
  * One connection, from when it is ready until it breaks; it is never repaired. Commands and messages share it (RESP3),

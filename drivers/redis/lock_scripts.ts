@@ -6,7 +6,8 @@ import { COMMON, ENTER, ONCE, Script } from "./script.ts";
 const UNCONTENDED = `
 local attempt, mode, value = ARGV[2], ARGV[3], ARGV[6]
 if mode == 'x' and not ARGV[7] then
-  local found = redis.call('MGET', ARGV[1], KEYS[1] .. ':x')
+  local found = redis.call('MGET', ARGV[1], KEYS[1] .. ':x', KEYS[1] .. ':w:' .. attempt)
+  if found[3] then return 'withdrawn' end
   local last = found[1] and found[2] and string.match(found[2], '^(%d+) %-$')
   if last then
     local time = redis.call('TIME')
@@ -23,7 +24,7 @@ end
 /**
  * First try, look again, claim and re-entry in one, and idempotent. Arguments: session, attempt, mode, `wait` or not,
  * arrival or empty, value. Answers `granted <token>`, `busy`, or `wait <arrival> <ms>`: how long the holder lives at
- * least, for the first in the queue, and the one before for the others.
+ * least, for the first in the queue, and the one before for the others; or `withdrawn`, to nobody who still listens.
  */
 export const ACQUIRE: Script = Script.entering(
   UNCONTENDED,
@@ -35,6 +36,7 @@ export const ACQUIRE: Script = Script.entering(
   DOUBT,
   `
 local wait, arrival = ARGV[4] == 'wait', ARGV[5]
+if call('EXISTS', tag .. ':w:' .. attempt) == 1 then return 'withdrawn' end
 load(call('GET', X))
 
 if mode == 'x' and held ~= '' and holder() == attempt then
@@ -105,12 +107,17 @@ return 'wait ' .. exact(score) .. ' ' .. exact(death or 0)
 );
 
 /**
- * Gives a hold back or leaves the queue, whichever it is, and hands the lock on. Arguments: session, attempt, mode.
- * Answers 1, or 0 if there was neither, or 2 if the hold was broken.
+ * Gives a hold back or leaves the queue, whichever it is, and hands the lock on. Arguments: session, attempt, mode, and
+ * for an attempt that is given up for how many ms a request of it that comes late is to find nothing. Answers 1, or 0 if
+ * there was neither, or 2 if the hold was broken.
+ *
+ * A script that has written something may write more when the server has no memory left: so one begins that needs none.
  */
 export const RELEASE: Script = new Script(
   `
 local attempt, mode = ARGV[2], ARGV[3]
+redis.call('DEL', KEYS[1] .. ':w:')
+if ARGV[4] then redis.call('SET', KEYS[1] .. ':w:' .. attempt, 1, 'PX', ARGV[4]) end
 local now = redis.call('GET', KEYS[1] .. ':x')
 if mode == 'x' and now then
   local free, by = string.match(now, '^(%d+ %-) (%S+)')

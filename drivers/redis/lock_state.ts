@@ -6,6 +6,7 @@
  * - `:q` sorted set, who waits: `mode sid attempt`, scored by arrival
  * - `:v` hash, attempt to value of those that wait and have one
  * - `:b` hash, the attempts whose hold was broken
+ * - `:w:ATTEMPT` string, for a while: the attempt was given up, and what comes late of it finds nothing
  * - `:a` string, for a second: the holders were asked whether they know of their hold
  *
  * `token` is the last one given. `flag` is `-` only where nobody waits, reads or watches, so that most locks are taken

@@ -17,6 +17,8 @@ import type { Caller, Site, Wire } from "./wire.ts";
 
 /** Longer than this no session is granted: the keys of what it holds are given a day to live, renewed by its beats. */
 const MAX_TTL = 6 * 3_600_000;
+/** An attempt that was given up is remembered for the ttl, but not for longer than that, in ms. */
+const MAX_MEMORY = 60_000;
 /** So many memberships that were given back are remembered. */
 const MAX_DEPARTED = 100;
 
@@ -153,7 +155,8 @@ export class RedisSession implements Session {
 
   /** Leaves the queue of a lock, or gives it back if it was granted meanwhile. */
   withdraw(tag: string, mode: string, id: string): Promise<void> {
-    return this.owe(id, () => this.call(RELEASE, tag, [id, mode]));
+    const late = String(Math.min(this.ttl, MAX_MEMORY));
+    return this.owe(id, () => this.call(RELEASE, tag, [id, mode, late]));
   }
 
   #message(text: string): void {

@@ -76,7 +76,7 @@ export class World implements AsyncDisposable {
     const left: string[] = [];
     for (const key of await this.client.keys("*")) {
       if (await this.client.pttl(key) < 0) left.push(`${key} for ever`);
-      else if (key.includes(":o:") || key.endsWith(":a")) continue;
+      else if (key.includes(":o:") || key.includes(":w:") || key.endsWith(":a")) continue;
       else if (!key.endsWith(":x") || !/^\d+ .$/.test(await this.client.get(key) ?? "")) left.push(key);
     }
     return left;
