@@ -106,7 +106,9 @@ export const givingUp: readonly Case[] = [
     needs: ["FAIR"],
     async run(stage) {
       const name = stage.name("lock");
-      const [one, two, three] = [await stage.open(), await stage.open(), await stage.open()];
+      // So long that whoever is let in was woken.
+      const open = () => stage.open({ ttl: 90_000 });
+      const [one, two, three] = [await open(), await open(), await open()];
       const reader = await one.lock(name).acquire({ mode: "shared" });
       const giveUp = new AbortController();
       const failed = failure(two.lock(name).acquire({ signal: giveUp.signal }));
