@@ -4,9 +4,11 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionError, LockLostError, SessionLostError } from "../../core/errors.ts";
 import { subscribe } from "../../drivers/file/subscribe.ts";
 import { systemClock } from "../../internal/clock.ts";
+import { getCoordinator } from "../../mod.ts";
 import { eventually, lost, openParty, World } from "./file_world.ts";
 
 const NO_ROOT = process.getuid?.() === 0 && process.platform === "linux"
@@ -146,4 +148,26 @@ test("a session that a killed one left behind is swept away", async () => {
   await (await one.take("job")).release();
   await one.close();
   assert.deepEqual(world.leftovers(), []);
+});
+
+test("a membership that cannot be looked at takes no lock away", async () => {
+  await using world = new World();
+  await using coord = await getCoordinator(world.url, { ttl: 600 });
+  const lease = await coord.lock("l").acquire();
+  const membership = await coord.group("g").join({}, { create: true });
+  const { signal: session } = coord.session;
+  const [name = ""] = fs.readdirSync(join(world.directory, "tooz", "g"));
+  const place = join(world.directory, "tooz", "g", name);
+  fs.renameSync(place, `${place}-away`);
+  fs.symlinkSync(place, place);
+  await eventually(() => coord.state === "suspended", "it cannot be looked at");
+  await sleep(3 * 600);
+  assert.deepEqual([lease.signal.aborted, session.aborted], [false, false]);
+  assert.equal(lease.remaining(), Infinity);
+  assert.equal(await lease.isHeld(), true);
+  fs.unlinkSync(place);
+  fs.renameSync(`${place}-away`, place);
+  await eventually(() => coord.state === "connected", "it can");
+  assert.equal(membership.signal.aborted, false);
+  assert.equal(await membership.leave(), true);
 });
