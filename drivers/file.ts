@@ -42,26 +42,25 @@ const CHARACTERISTICS: readonly Characteristic[] = [
  *
  * Node has no file locks of its own and needs the package koffi: `npm install koffi`. Deno and Bun need nothing.
  *
- * @param url `file:///absolute/path` or `file:relative/path`, with options in the query; without one, a directory of
- * this user in the system's directory for temporary files.
+ * @param directory A path such as `./locks`, or `file:///absolute/path` or `file:relative/path` with options in the
+ * query; without one, a directory of this user in the system's directory for temporary files.
  * @param options Options in code, which win over those of the URL.
  * @returns A backend for `getCoordinator`. Nothing is opened yet.
- * @throws {TypeError} when the URL or an option cannot be read.
+ * @throws {TypeError} when the path, the URL or an option cannot be read.
  * @example
  * ```ts no-run
  * import { file } from "@tooz/coord/file";
  * import { getCoordinator } from "@tooz/coord";
  *
- * await using coordinator = await getCoordinator(file("file:///var/lib/app/locks"));
+ * await using coordinator = await getCoordinator(file("./locks"));
  * await coordinator.lock("report").use(async () => {
  *   // No other process of this machine is here.
  * });
  * ```
  */
-export function file(url?: string | URL, options: FileOptions = {}): Backend {
-  const address = parseAddress(url ?? "file:");
-  const directory = readDirectory(address, url);
-  const { options: { allowNetwork = false }, defaults } = readOptions(DRIVER, address.query, options, {
+export function file(directory?: string | URL, options: FileOptions = {}): Backend {
+  const { place, query } = readPlace(directory);
+  const { options: { allowNetwork = false }, defaults } = readOptions(DRIVER, query, options, {
     allowNetwork: boolean,
   });
   const opener: Opener = {
@@ -75,7 +74,7 @@ export function file(url?: string | URL, options: FileOptions = {}): Backend {
         throw failures.explain("lock files", cause);
       });
       opening.signal.throwIfAborted();
-      const layout = prepare(directory, { namespace: opening.namespace, allowNetwork });
+      const layout = prepare(place, { namespace: opening.namespace, allowNetwork });
       const [disk, clock] = [nodeDisk, systemClock];
       const wires = fileWires(disk, clock, layout);
       const { wall: fineTime } = clock;
@@ -94,22 +93,30 @@ export function file(url?: string | URL, options: FileOptions = {}): Backend {
   return opener;
 }
 
-/** Undefined: the default one. */
-function readDirectory(
-  address: ReturnType<typeof parseAddress>,
-  url: string | URL | undefined,
-): string | undefined {
-  const { scheme, hosts: [host], path: place } = address;
-  if (scheme !== "file") throw new TypeError(`Cannot read URL ${redact(url ?? "")}: want file:///path`);
+/** A directory, undefined for the default one, and the options of a URL. */
+interface Place {
+  readonly place: string | undefined;
+  readonly query: ReadonlyMap<string, string>;
+}
+
+function readPlace(directory: string | URL | undefined): Place {
+  if (directory === undefined) return { place: undefined, query: new Map() };
+  if (directory instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(directory)) return readUrl(directory);
+  if (directory === "") throw new TypeError('Cannot use directory "": want a path, or file:///path');
+  if (directory.includes("\0")) throw new TypeError("Cannot use a directory whose path contains NUL");
+  return { place: path.resolve(directory), query: new Map() };
+}
+
+function readUrl(url: string | URL): Place {
+  const { scheme, hosts: [host], path: place, query } = parseAddress(url);
+  if (scheme !== "file") {
+    const advice = "want file:///path, or a path such as ./locks";
+    throw new TypeError(`Cannot read URL ${redact(url)}: ${advice}`);
+  }
   if (host && host.host !== "localhost") {
-    throw new TypeError(
-      `Cannot read URL ${
-        redact(url ?? "")
-      }: it names a host; an absolute path has three slashes: file:///path`,
-    );
+    const advice = "it names a host; an absolute path has three slashes: file:///path";
+    throw new TypeError(`Cannot read URL ${redact(url)}: ${advice}`);
   }
-  if (place.includes("\0")) {
-    throw new TypeError(`Cannot read URL ${redact(url ?? "")}: its path contains NUL`);
-  }
-  return place === "" ? undefined : path.resolve(place);
+  if (place.includes("\0")) throw new TypeError(`Cannot read URL ${redact(url)}: its path contains NUL`);
+  return { place: place === "" ? undefined : path.resolve(place), query };
 }

@@ -3,7 +3,9 @@ import { Failures } from "../../internal/files/failure.ts";
 /** The name of this driver, for errors. */
 export const DRIVER = "file";
 
-const PERMISSION = "no permission; let this user read, write and enter the directory";
+const PERMISSION =
+  "no permission; let this user read, write and enter the directory and all that is in it: what " +
+  "another user makes there has what that user's umask leaves, so all of them need one such as 002 or 000";
 
 /** What each error code means here, and what helps. */
 const reasons: Readonly<Record<string, string>> = {
@@ -21,6 +23,8 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: "too many open files; raise the limit (ulimit -n)",
   ENFILE: "the system has too many open files; close some",
   EIO: "the disk failed",
+  ERR_ACCESS_DENIED: "Node does not permit it; all that is needed: --allow-fs-read=DIRECTORY " +
+    "--allow-fs-write=DIRECTORY --allow-addons",
 };
 
 const permissions = "--allow-read=DIRECTORY --allow-write=DIRECTORY --allow-sys=statfs";

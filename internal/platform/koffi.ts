@@ -26,7 +26,9 @@ export async function loadKoffi(): Promise<Koffi> {
       const main = path.resolve(process.argv[1] ?? "main.js");
       return toKoffi(createRequire(main)(name));
     } catch {
-      const state = "Node cannot call the C library by itself; run npm install koffi";
+      const state = process.permission?.has("addon") === false
+        ? "Node does not permit addons; run it with --allow-addons"
+        : "Node cannot call the C library by itself; run npm install koffi";
       throw new Error(`Cannot load koffi: ${state}`, { cause });
     }
   }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -9,6 +10,7 @@ import { ConnectionError, LockLostError, SessionLostError } from "../../core/err
 import { subscribe } from "../../drivers/file/subscribe.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { getCoordinator } from "../../mod.ts";
+import { runtimeProgram } from "../processes/runtimes.ts";
 import { eventually, lost, openParty, World } from "./file_world.ts";
 
 const NO_ROOT = process.getuid?.() === 0 && process.platform === "linux"
@@ -170,4 +172,20 @@ test("a membership that cannot be looked at takes no lock away", async () => {
   await eventually(() => coord.state === "connected", "it can");
   assert.equal(membership.signal.aborted, false);
   assert.equal(await membership.leave(), true);
+});
+
+test("Node's permission model is named where it is in the way, not a package that is there", () => {
+  const text = `
+    import { file } from "${new URL("../../drivers/file.ts", import.meta.url)}";
+    import { getCoordinator } from "${new URL("../../mod.ts", import.meta.url)}";
+    await getCoordinator(file("${fs.mkdtempSync(join(tmpdir(), "coord-file-"))}"))
+      .then((coord) => coord.close(), (error) => console.log(error.message));
+  `;
+  const run = (...flags: string[]) =>
+    spawnSync(runtimeProgram("node"), ["--permission", ...flags, "--input-type=module", "-e", text], {
+      encoding: "utf8",
+    }).stdout;
+  assert.match(run("--allow-fs-read=*", "--allow-fs-write=*"), /^Cannot lock files: .*--allow-addons\n$/);
+  assert.match(run("--allow-fs-read=*", "--allow-addons"), /^Cannot use directory .*--allow-fs-write/);
+  assert.equal(run("--allow-fs-read=*", "--allow-fs-write=*", "--allow-addons"), "");
 });

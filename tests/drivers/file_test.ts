@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { LockBrokenError, SessionLostError } from "../../core/errors.ts";
 import { file } from "../../drivers/file.ts";
+import { getCoordinator } from "../../mod.ts";
 import { eventually, lost, World } from "./file_world.ts";
 
 test("file() refuses what it cannot use", () => {
@@ -19,6 +22,30 @@ test("file() refuses what it cannot use", () => {
   const unknown = { network: true } as { allowNetwork?: boolean }; // As a program without types may do.
   assert.throws(() => file("file:///a", unknown), TypeError);
   assert.equal(file(new URL("file:///a?namespace=b")).driver, "file");
+  assert.throws(() => file(""), TypeError);
+  assert.throws(() => file("./a\0b"), TypeError);
+});
+
+test("file() takes a path, a URL of one, and a URL object: all the same place", async () => {
+  await using world = new World();
+  const path = join(world.directory, "what? 100%#x");
+  const url = pathToFileURL(path);
+  const places = [
+    path,
+    relative(".", path),
+    url,
+    url.href,
+    `file:${relative(".", path)}`.replaceAll("%", "%25")
+      .replaceAll("?", "%3f").replaceAll("#", "%23"),
+  ];
+  for (const place of places) {
+    await using one = await getCoordinator(file(place));
+    await using two = await getCoordinator(file(path));
+    const lease = await one.lock("l").acquire();
+    assert.equal(await two.lock("l").tryAcquire(), undefined, String(place));
+    assert.equal(await lease.release(), true);
+  }
+  assert.deepEqual(fs.readdirSync(world.directory), ["what? 100%#x"]);
 });
 
 test("acquire() excludes, and tells holders and waiters", async () => {
