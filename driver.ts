@@ -227,11 +227,11 @@ export interface GroupStore {
    * @throws {MemberNotJoinedError}
    */
   remove(id: string, member: string, presence?: string): Promise<void>;
-  /** The live members. */
+  /** The group and its live members. */
   members(id: string): Promise<GroupSnapshot>;
   /**
-   * Whole snapshots: now, then after every change that may have happened; undefined once the group is deleted. Ends
-   * when `signal` aborts; core has at most one read under way.
+   * Whole snapshots: now, then after every change that may have happened; undefined once the group is deleted, also
+   * where another of its id was made since. Ends when `signal` aborts; core has at most one read under way.
    */
   watch(id: string, signal: AbortSignal): AsyncIterable<GroupSnapshot | undefined>;
 }
@@ -251,8 +251,13 @@ export interface Presence {
   readonly lost: AbortSignal;
 }
 
-/** Member id to record. */
-export type GroupSnapshot = ReadonlyMap<string, MemberRecord>;
+/** A group as it was read. */
+export interface GroupSnapshot {
+  /** The same for as long as the group exists; another, once it was deleted and made anew. */
+  readonly life: string;
+  /** The live members by id. */
+  readonly members: ReadonlyMap<string, MemberRecord>;
+}
 
 /** A live member. */
 export interface MemberRecord {

@@ -79,15 +79,16 @@ export class NamedGroup<C> implements Group<C> {
   }
 
   async members(): Promise<Map<string, Member<C>>> {
-    const snapshot = await this.#call((tenure) => tenure.session.groups.members(this.id));
+    const { members } = await this.#call((tenure) => tenure.session.groups.members(this.id));
     const { driver } = this.#host;
-    return new Map([...snapshot].map(([id, record]) => [id, toMember<C>(id, record, driver)]));
+    return new Map([...members].map(([id, record]) => [id, toMember<C>(id, record, driver)]));
   }
 
   async member(id: string): Promise<Member<C>> {
     checkName("member id", id);
     const { driver } = this.#host;
-    const record = (await this.#call((tenure) => tenure.session.groups.members(this.id))).get(id);
+    const { members } = await this.#call((tenure) => tenure.session.groups.members(this.id));
+    const record = members.get(id);
     if (record) return toMember<C>(id, record, driver);
     throw new MemberNotJoinedError(`Cannot find member "${id}" in group "${this.id}": it has not joined`, {
       driver,
@@ -180,17 +181,21 @@ class WatchedGroup<C> implements GroupWatch<C> {
   }
 }
 
-/** Reads a group's snapshots; a group that was deleted while the watch was away is as one deleted before its eyes. */
+/**
+ * Reads a group's snapshots. One that was deleted while the watch was away is as one deleted before its eyes, also where
+ * another of its id was made since.
+ */
 function readOn(id: string): Read<GroupSnapshot | undefined> {
-  let known = false;
+  let life: string | undefined;
   return async function* (session, signal) {
     try {
       for await (const snapshot of session.groups.watch(id, signal)) {
-        known = true;
+        life ??= snapshot?.life;
+        if (snapshot?.life !== life) return void (yield undefined);
         yield snapshot;
       }
     } catch (error) {
-      if (!known || !(error instanceof GroupNotCreatedError)) throw error;
+      if (life === undefined || !(error instanceof GroupNotCreatedError)) throw error;
       yield undefined;
     }
   };

@@ -30,7 +30,7 @@ export class GroupView<C> implements View<GroupSnapshot | undefined, GroupEvent<
   update(snapshot: GroupSnapshot | undefined): void {
     this.final = snapshot === undefined;
     this.#at = 0;
-    this.#steps = [...this.#leaving(snapshot), ...this.#coming(snapshot ?? new Map())];
+    this.#steps = [...this.#leaving(snapshot), ...snapshot ? this.#coming(snapshot) : []];
   }
 
   next(): { event: GroupEvent<C>; last: boolean } | undefined {
@@ -42,12 +42,12 @@ export class GroupView<C> implements View<GroupSnapshot | undefined, GroupEvent<
   /** A member that was replaced leaves before its successor joins. */
   #leaving(snapshot: GroupSnapshot | undefined): Step[] {
     return [...this.#seen].flatMap(([id, record]) =>
-      snapshot?.get(id)?.presence === record.presence ? [] : [{ type: "left" as const, id, record }]
+      snapshot?.members.get(id)?.presence === record.presence ? [] : [{ type: "left" as const, id, record }]
     );
   }
 
-  #coming(snapshot: GroupSnapshot): Step[] {
-    return [...snapshot].flatMap(([id, record]): Step[] => {
+  #coming({ members }: GroupSnapshot): Step[] {
+    return [...members].flatMap(([id, record]): Step[] => {
       const seen = this.#seen.get(id);
       if (seen?.presence !== record.presence) return [{ type: "joined", id, record }];
       if (seen.updatedAt === record.updatedAt && seen.data === record.data) return [];

@@ -108,10 +108,10 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
   /** Asks the backend whether it is the present one: it may have been replaced or evicted without a word. */
   async isPresent(): Promise<boolean> {
     const { groups } = this.tenure.session;
-    const members = await groups.members(this.group).catch((error) => {
+    const snapshot = await groups.members(this.group).catch((error) => {
       if (!saysGone(error)) throw error;
     });
-    const present = members?.get(this.#host.memberId)?.presence === this.#presence;
+    const present = snapshot?.members.get(this.#host.memberId)?.presence === this.#presence;
     if (!present) this.lose(this.gone());
     return present;
   }

@@ -107,15 +107,15 @@ export class Groups implements GroupStore {
     // Watchers who all wait for the same death need not all look at once.
     const next = Number(expiry) < 0 ? -1 : Number(expiry) + 2 + 20 * Math.random();
     if (peek && dead === "0") return { by, next };
-    const snapshot = new Map<string, MemberRecord>();
-    for (let i = 0; i < 2 * Number(full); i += 2) add(snapshot, parts[i], parts[i + 1]);
+    const members = new Map<string, MemberRecord>();
+    for (let i = 0; i < 2 * Number(full); i += 2) add(members, parts[i], parts[i + 1]);
     let rest = parts.slice(2 * Number(full));
     while (rest.length > 0) {
       const page = strings(await this.#session.call(MORE, tag, [String(PAGE), ...rest]));
-      for (const [i, record] of page.entries()) add(snapshot, rest[i], record);
+      for (const [i, record] of page.entries()) add(members, rest[i], record);
       rest = rest.slice(Math.max(page.length, 1));
     }
-    return { by, next, snapshot };
+    return { by, next, snapshot: { life: by, members } };
   }
 
   async #change(script: Script, id: string, args: string[], member = ""): Promise<void> {

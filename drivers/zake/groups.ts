@@ -22,8 +22,14 @@ export class Groups {
   readonly #world: World;
   readonly #groups = new Map<
     string,
-    { readonly namespace: string; readonly id: string; readonly seats: Map<string, Seat> }
+    {
+      readonly namespace: string;
+      readonly id: string;
+      readonly life: string;
+      readonly seats: Map<string, Seat>;
+    }
   >();
+  #made = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -40,7 +46,7 @@ export class Groups {
     if (this.#groups.has(key)) {
       throw new GroupAlreadyExistError(`Cannot create group "${id}": it exists already`, { driver });
     }
-    this.#groups.set(key, { namespace, id, seats: new Map() });
+    this.#groups.set(key, { namespace, id, life: `${++this.#made}`, seats: new Map() });
   }
 
   delete(namespace: string, id: string): void {
@@ -84,7 +90,8 @@ export class Groups {
   }
 
   members(namespace: string, id: string): GroupSnapshot {
-    return new Map([...this.#seats(namespace, id)].map(([member, seat]) => [member, seat.record]));
+    const { life, seats } = this.#group(namespace, id);
+    return { life, members: new Map([...seats].map(([member, seat]) => [member, seat.record])) };
   }
 
   /** Removes all that a session joined. */
@@ -96,8 +103,12 @@ export class Groups {
   }
 
   #seats(namespace: string, id: string): Map<string, Seat> {
+    return this.#group(namespace, id).seats;
+  }
+
+  #group(namespace: string, id: string): { readonly life: string; readonly seats: Map<string, Seat> } {
     const group = this.#groups.get(groupKey(namespace, id));
-    if (group) return group.seats;
+    if (group) return group;
     throw new GroupNotCreatedError(`Cannot find group "${id}": it was not created`, { driver });
   }
 

@@ -6,7 +6,7 @@ import { listNames, removeFile } from "./disk.ts";
 import { GroupDir, listGroups } from "./group_dir.ts";
 import { type Member, memberPath, readMember, writeMember } from "./member_file.ts";
 import { FilePresence } from "./presence.ts";
-import { Snapshots } from "./snapshot.ts";
+import { type Members, Snapshots } from "./snapshot.ts";
 
 /** So many files of dead members may gather in a group. */
 const REAP_EVERY = 16;
@@ -85,8 +85,9 @@ export class FileGroups implements GroupStore {
   members(id: string): Promise<GroupSnapshot> {
     return this.#run(`list the members of group "${id}"`, () => {
       const dir = this.#dir(id);
-      if (dir.life() === undefined) throw dir.missing();
-      return new Snapshots(this.#context, dir.members).read();
+      const life = dir.life();
+      if (life === undefined) throw dir.missing();
+      return { life, members: new Snapshots(this.#context, dir.members).read() };
     });
   }
 
@@ -98,7 +99,7 @@ export class FileGroups implements GroupStore {
       const life = dir.life();
       if (life === undefined) throw dir.missing();
       const snapshots = new Snapshots(this.#context, dir.members);
-      const all = watchChanges<GroupSnapshot | undefined>(
+      const all = watchChanges<Members | undefined>(
         (fn) => wires.watch(sid, { path: dir.members, key: dir.key }, fn),
         { clock, signal, ended },
         (before) => {
@@ -107,9 +108,9 @@ export class FileGroups implements GroupStore {
           return dir.life() === life ? now : undefined;
         },
       );
-      for await (const snapshot of all) {
-        yield snapshot;
-        if (!snapshot) return;
+      for await (const members of all) {
+        yield members && { life, members };
+        if (!members) return;
       }
     } catch (error) {
       throw this.#explain(error, `watch group "${id}"`);

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import type { GroupSnapshot, MemberRecord } from "../../driver.ts";
+import type { MemberRecord } from "../../driver.ts";
 import type { Context } from "./context.ts";
 import { listNames, removeFile } from "./disk.ts";
 import { isMemberFile, type Member, readMember } from "./member_file.ts";
@@ -10,6 +10,9 @@ interface Known {
   readonly member: Member | undefined;
   readonly record: MemberRecord | undefined;
 }
+
+/** The live members by id. */
+export type Members = ReadonlyMap<string, MemberRecord>;
 
 /** Reads the live members of a directory; a file that has not changed is not read again. */
 export class Snapshots {
@@ -23,7 +26,7 @@ export class Snapshots {
   }
 
   /** The members now; the same object as `before` if nothing has changed. */
-  read(before?: GroupSnapshot): GroupSnapshot {
+  read(before?: Members): Members {
     const known = new Map<string, Known>();
     const snapshot = new Map<string, MemberRecord>();
     const alive = new Map<string, boolean>();
@@ -72,7 +75,7 @@ function toRecord({ presence, data, joinedAt, updatedAt }: Member): MemberRecord
 }
 
 /** Records are compared as objects: an unchanged file gives the same one again. */
-function isEqual(a: GroupSnapshot, b: GroupSnapshot): boolean {
+function isEqual(a: Members, b: Members): boolean {
   if (a.size !== b.size) return false;
   for (const [id, record] of b) if (a.get(id) !== record) return false;
   return true;

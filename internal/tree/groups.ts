@@ -202,13 +202,13 @@ export class TreeGroups implements GroupStore {
   }
 }
 
-function toSnapshot({ members }: GroupView): GroupSnapshot {
-  const snapshot = new Map<string, MemberRecord>();
-  for (const [member, { value }] of members) {
+function toSnapshot({ by, members: seen }: GroupView): GroupSnapshot {
+  const members = new Map<string, MemberRecord>();
+  for (const [member, { value }] of seen) {
     const text = decodeMember(value);
     if (!text) continue;
     const { presence, data, joinedAt, updatedAt } = text;
-    snapshot.set(member, { presence, data, joinedAt, updatedAt });
+    members.set(member, { presence, data, joinedAt, updatedAt });
   }
-  return snapshot;
+  return { life: by, members };
 }

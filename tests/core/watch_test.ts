@@ -10,7 +10,7 @@ function record(presence: string, data: unknown, updatedAt = 0): MemberRecord {
 }
 
 function snapshot(members: Record<string, MemberRecord>): GroupSnapshot {
-  return new Map(Object.entries(members));
+  return { life: "1", members: new Map(Object.entries(members)) };
 }
 
 /** Everything that is to be delivered, as words. */

@@ -61,10 +61,10 @@ test("join() replaces the dead, its own incarnation, and others only when told",
   await assert.rejects(other.groups.join("team", join1("p3")), MemberAlreadyExistError);
   const taken = await other.groups.join("team", join1("p4", { replace: true }));
   assert.equal(await other.groups.join("team", join1("p4")), taken);
-  assert.equal((await one.groups.members("team")).get("m")?.presence, "p4");
+  assert.equal((await one.groups.members("team")).members.get("m")?.presence, "p4");
   await assert.rejects(again.groups.remove("team", "m", "p2"), MemberNotJoinedError);
   await other.close();
-  assert.equal((await one.groups.members("team")).size, 0);
+  assert.equal((await one.groups.members("team")).members.size, 0);
   await one.groups.join("team", join1("p5"));
 });
 
@@ -73,9 +73,9 @@ test("update() and remove() reach the present member only", async () => {
   const [one, two] = [await world.open("one"), await world.open("two")];
   await one.groups.create("team");
   const presence = await one.groups.join("team", join1("p1", { data: '"a"' }));
-  const before = (await two.groups.members("team")).get("one");
+  const before = (await two.groups.members("team")).members.get("one");
   await one.groups.update("team", "one", '"b"', "p1");
-  const after = (await two.groups.members("team")).get("one");
+  const after = (await two.groups.members("team")).members.get("one");
   assert.deepEqual([after?.presence, after?.data, after?.joinedAt], ["p1", '"b"', before?.joinedAt]);
   await assert.rejects(one.groups.update("team", "one", '"c"', "p0"), MemberNotJoinedError);
   await assert.rejects(two.groups.update("team", "two", '"c"'), MemberNotJoinedError);
@@ -96,14 +96,14 @@ test("watch() tells every change, and that the group is gone", async () => {
   await one.groups.create("team");
   const watch = follow(two, "team");
   const sees = (ids: string) =>
-    eventually(() => [...watch.seen.at(-1)?.keys() ?? []].sort().join() === ids, `sees ${ids}`);
+    eventually(() => [...watch.seen.at(-1)?.members.keys() ?? []].sort().join() === ids, `sees ${ids}`);
   await eventually(() => watch.seen.length === 1, "the first snapshot");
   await one.groups.join("team", join1("p1"));
   await sees("one");
   await two.groups.join("team", join1("p2"));
   await sees("one,two");
   await one.groups.update("team", "one", "[1]");
-  await eventually(() => watch.seen.at(-1)?.get("one")?.data === "[1]", "the update");
+  await eventually(() => watch.seen.at(-1)?.members.get("one")?.data === "[1]", "the update");
   await one.close();
   await sees("two");
   await two.groups.remove("team", "two", "p2");
@@ -129,9 +129,9 @@ test("200 members of 100 kB each are told whole", async () => {
     const party = await world.open(`m${i}`);
     await party.groups.join("team", join1(`p${i}`, { data }));
   }
-  await eventually(() => watch.seen.at(-1)?.size === 200, "all are seen");
+  await eventually(() => watch.seen.at(-1)?.members.size === 200, "all are seen");
   assert.ok(performance.now() - start < 20_000);
-  assert.ok([...watch.seen.at(-1)?.values() ?? []].every((record) => record.data === data));
+  assert.ok([...watch.seen.at(-1)?.members.values() ?? []].every((record) => record.data === data));
   await watch.stop();
 });
 
@@ -159,10 +159,10 @@ test("torn and foreign files are no members and no groups, and in nobody's way",
   fs.mkdirSync(join(members, "folder"));
   fs.writeFileSync(join(groups, "notes"), "mine");
   fs.mkdirSync(join(groups, "lost+found"));
-  assert.equal((await one.groups.members("team")).size, 0);
+  assert.equal((await one.groups.members("team")).members.size, 0);
   assert.deepEqual(await one.groups.list(), ["team"]);
   await one.groups.join("team", join1("p"));
-  assert.deepEqual([...(await one.groups.members("team")).keys()], ["one"]);
+  assert.deepEqual([...(await one.groups.members("team")).members.keys()], ["one"]);
 });
 
 test("the files of dead members do not pile up", async () => {
@@ -184,5 +184,5 @@ test("the files of dead members do not pile up", async () => {
   }
   const there = fs.readdirSync(folder).length;
   assert.ok(there < 32, `${there} files`);
-  assert.equal((await one.groups.members("team")).size, 9);
+  assert.equal((await one.groups.members("team")).members.size, 9);
 });

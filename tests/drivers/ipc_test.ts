@@ -271,7 +271,7 @@ test("changes are pushed to those who watch, wherever they are", async () => {
   const stop = new AbortController();
   const sizes: (number | undefined)[] = [];
   const watching = (async () => {
-    for await (const snapshot of two.groups.watch("team", stop.signal)) sizes.push(snapshot?.size);
+    for await (const snapshot of two.groups.watch("team", stop.signal)) sizes.push(snapshot?.members.size);
   })();
   await eventually(() => sizes.at(-1) === 0, "the group as it is");
   const took: number[] = [];

@@ -130,14 +130,14 @@ export function testProcesses(create: () => PartyWorld): void {
     let members: string[] = [];
     const watching = (async () => {
       for await (const snapshot of one.groups.watch("team", stop.signal)) {
-        members = [...snapshot?.keys() ?? []].sort();
+        members = [...snapshot?.members.keys() ?? []].sort();
       }
     })();
     await eventually(() => members.length === 3, "all are seen");
     const [deno] = workers;
     deno?.kill();
     await eventually(() => members.join() === "bun,node", "the killed one is gone");
-    assert.deepEqual([...(await one.groups.members("team")).keys()].sort(), ["bun", "node"]);
+    assert.deepEqual([...(await one.groups.members("team")).members.keys()].sort(), ["bun", "node"]);
     stop.abort();
     await watching;
   });

@@ -37,7 +37,7 @@ test("open() by a user without rights says what to run, and works once that was 
   assert.ok((await waiting).token > held.token);
   await a.groups.create("g");
   await a.groups.join("g", { presence: "p", data: "{}", replace: false });
-  assert.deepEqual([...(await b.groups.members("g")).keys()], ["a"]);
+  assert.deepEqual([...(await b.groups.members("g")).members.keys()], ["a"]);
   const leader = await a.take("e", { kind: "election", value: "x" });
   assert.equal(await leader.update("y"), true);
 });

@@ -155,7 +155,7 @@ test("every answer that is lost is found out", OPTIONS, async () => {
   await assert.rejects(a.groups.create("g"), { name: "GroupAlreadyExistError" });
   const presence = await dropping(() => a.groups.join("g", { presence: "p", data: "1", replace: false }));
   await dropping(() => a.groups.update("g", "a", "2", "p"));
-  assert.equal((await b.groups.members("g")).get("a")?.data, "2");
+  assert.equal((await b.groups.members("g")).members.get("a")?.data, "2");
   await dropping(() => a.groups.remove("g", "a", "p"));
   assert.equal(presence.lost.aborted, false);
   await dropping(() => a.groups.delete("g"));
@@ -227,7 +227,10 @@ test(
     assert.deepEqual(a.notes, ["suspended", "reconnected"]);
     assert.equal(await held.release(), true);
     assert.ok(await queue, "the wait outlived it");
-    await until(async () => (await b.groups.members("g")).size === 0, "a join that was given up is undone");
+    await until(
+      async () => (await b.groups.members("g")).members.size === 0,
+      "a join that was given up is undone",
+    );
     await until(
       async () => (await a.locks.entries({ kind: "lock", name: "other" })).length === 0,
       "as is a take",
@@ -282,7 +285,7 @@ test("a connection that is cut is restored with all places, holds and watches", 
   const member = await a.groups.join("g", { presence: "p", data: "1", replace: false });
   const sizes: (number | undefined)[] = [];
   const watching = (async () => {
-    for await (const members of d.groups.watch("g", NEVER)) sizes.push(members?.size);
+    for await (const group of d.groups.watch("g", NEVER)) sizes.push(group?.members.size);
   })().catch((error) => assert.ok(error instanceof SessionLostError));
   await until(() => sizes.at(-1) === 1, "the watch is established");
   const order: string[] = [];

@@ -22,7 +22,7 @@ function joining(presence: string, options: Partial<Joining> = {}): Joining {
 /** Reads a watch to its end, into a list. */
 function follow(party: Party, group: string, signal: AbortSignal = NEVER) {
   const seen: (string | undefined)[] = [];
-  const show = (members: GroupSnapshot) =>
+  const show = ({ members }: GroupSnapshot) =>
     [...members].map(([id, { presence, data }]) => `${id}=${presence}:${data}`).sort().join(" ");
   const done = (async () => {
     for await (const members of party.groups.watch(group, signal)) {
@@ -54,7 +54,7 @@ test("a group is created once, and deleted only when empty", OPTIONS, async () =
   await a.groups.create("g");
   await assert.rejects(b.groups.create("g"), GroupAlreadyExistError);
   assert.deepEqual(await b.groups.list(), ["g"]);
-  assert.equal((await b.groups.members("g")).size, 0);
+  assert.equal((await b.groups.members("g")).members.size, 0);
   await a.groups.join("g", joining("p"));
   await assert.rejects(b.groups.delete("g"), GroupNotEmptyError);
   await a.groups.remove("g", "a");
@@ -70,14 +70,14 @@ test("a member is what it joined with, and times are the server's", OPTIONS, asy
   const data = JSON.stringify({ text: "line\nline \u2028 😀 {} %20", big: "x".repeat(100_000) });
   await a.groups.join("g", joining("presence 1: {}", { data }));
   const [time] = await world.client.time();
-  const member = (await a.groups.members("g")).get("a b:{%}");
+  const member = (await a.groups.members("g")).members.get("a b:{%}");
   assert.equal(member?.presence, "presence 1: {}");
   assert.equal(member?.data, data);
   assert.ok(Math.abs((member?.joinedAt ?? 0) - Number(time) * 1000) < 3000);
   assert.equal(member?.joinedAt, member?.updatedAt);
   await sleep(5);
   await a.groups.update("g", "a b:{%}", "null", "presence 1: {}");
-  const updated = (await a.groups.members("g")).get("a b:{%}");
+  const updated = (await a.groups.members("g")).members.get("a b:{%}");
   assert.equal(updated?.data, "null");
   assert.equal(updated?.joinedAt, member?.joinedAt);
   assert.ok((updated?.updatedAt ?? 0) > (member?.updatedAt ?? 0));
@@ -95,7 +95,7 @@ test(
     const later = Date.now() + 1_000_000;
     await world.client.hset(records, "a", `p ${later} ${later} {}`);
     await a.groups.update("g", "a", "1");
-    const { updatedAt, data } = (await a.groups.members("g")).get("a") ?? {};
+    const { updatedAt, data } = (await a.groups.members("g")).members.get("a") ?? {};
     assert.deepEqual([updatedAt, data], [later, "1"]);
   },
 );
@@ -118,7 +118,7 @@ test("a live member keeps its id, against all but replacement and its own incarn
   }
   const second = await other.groups.join("g", joining("p3", { replace: true }));
   await fired(first.lost, 500);
-  assert.equal((await a.groups.members("g")).get("a")?.presence, "p3");
+  assert.equal((await a.groups.members("g")).members.get("a")?.presence, "p3");
   await assert.rejects(a.groups.remove("g", "a", "p1"), MemberNotJoinedError);
   await a.groups.remove("g", "a");
   await fired(second.lost, 500);
@@ -134,7 +134,7 @@ test("a live member keeps its id, against all but replacement and its own incarn
   const sixth = await reborn.groups.join("g", joining("p7"));
   await reborn.groups.remove("g", "a");
   assert.ok(sixth.lost.reason instanceof MemberNotJoinedError);
-  assert.equal((await a.groups.members("g")).size, 0);
+  assert.equal((await a.groups.members("g")).members.size, 0);
 });
 
 test("watch() follows joins, updates, leaves, deaths and the deletion", OPTIONS, async () => {
@@ -210,7 +210,7 @@ test("200 members with 100 kB each are read and watched", OPTIONS, async () => {
   await first.groups.create("g");
   const data = JSON.stringify("x".repeat(100_000));
   await Promise.all(parties.map((party, i) => party.groups.join("g", joining(`p${i}`, { data }))));
-  const members = await first.groups.members("g");
+  const { members } = await first.groups.members("g");
   assert.equal(members.size, 200);
   for (const [id, member] of members) {
     assert.ok(member.data === data && member.presence === `p${id.slice(1)}`);
@@ -236,7 +236,7 @@ test("a dead member is replaced without being asked, and its group can be delete
   await assert.rejects(again.groups.join("g", joining("p2")), MemberAlreadyExistError);
   await sleep(1_050);
   await again.groups.join("g", joining("p3"));
-  assert.equal((await b.groups.members("g")).get("a")?.presence, "p3");
+  assert.equal((await b.groups.members("g")).members.get("a")?.presence, "p3");
   await world.client.del(...(await world.client.keys("test:s:*")));
   await assert.rejects(b.beat(), SessionLostError);
   const c = await world.open("c");

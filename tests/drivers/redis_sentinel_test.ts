@@ -113,7 +113,7 @@ test("holds, waits and memberships outlive the master, where the replica has the
   assert.equal(await insist(() => held.release()), true);
   const next = await waiting;
   assert.ok(next.token > held.token);
-  assert.deepEqual([...(await insist(() => a.groups.members("g"))).keys()], ["b"]);
+  assert.deepEqual([...(await insist(() => a.groups.members("g"))).members.keys()], ["b"]);
   assert.equal(a.lost.aborted || b.lost.aborted || presence.lost.aborted, false);
 });
 
@@ -165,7 +165,7 @@ test("a release and a leaving that were not replicated are done again", OPTIONS,
     const taken = () => insist(() => b.locks.acquire(attempt(name, { wait: false })));
     await until(async () => await taken() !== undefined, `"${name}" is free`, LONG);
   }
-  await until(async () => (await insist(() => b.groups.members("g"))).size === 0, "a has left", LONG);
+  await until(async () => (await insist(() => b.groups.members("g"))).members.size === 0, "a has left", LONG);
   assert.equal(a.lost.aborted || held.lost.aborted, false);
 });
 

@@ -314,7 +314,7 @@ test("close() gives everything back, hands it over, and rejects what waits", OPT
   const pending = a.take("busy");
   const next = b.take("l");
   const left = (async () => {
-    for await (const members of b.groups.watch("g", NEVER)) if (members?.size === 0) return;
+    for await (const group of b.groups.watch("g", NEVER)) if (group?.members.size === 0) return;
   })();
   await until(async () => (await b.locks.entries({ kind: "lock", name: "busy" })).length === 2, "a waits");
   const rejected = assert.rejects(pending, SessionLostError);

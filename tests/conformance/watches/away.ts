@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import type { Opener } from "../../../driver.ts";
+import { ConnectionError } from "../../../mod.ts";
 import { iterate, next, until, word } from "../reading.ts";
 import type { Case } from "../suite.ts";
-import { aborted } from "../waiting.ts";
+import { aborted, within } from "../waiting.ts";
+import { withSessions } from "../wrapping.ts";
 
 export const away: readonly Case[] = [
   {
@@ -114,6 +117,35 @@ export const away: readonly Case[] = [
       const words = (await Array.fromAsync(watch)).map(word);
       assert.deepEqual(words, ["deleted"]);
       await deleted;
+    },
+  },
+  {
+    name: "a watch whose group was deleted and made anew while it was away says so and ends",
+    holds: ["W9", "W10"],
+    async run(stage) {
+      const id = stage.name("group");
+      const one = await stage.open();
+      let isAway = false;
+      // No session can be opened while it is away.
+      const observer = await stage.open({
+        heartbeat: "manual",
+        wrap: (opener): Opener => ({
+          ...withSessions(opener, () => ({})),
+          open: async (options) => {
+            if (isAway) throw new ConnectionError("Cannot reach the backend: it is away");
+            return await opener.open(options);
+          },
+        }),
+      });
+      await one.group(id).create();
+      await using watch = await observer.group(id).watch();
+      isAway = true;
+      await aborted(observer.session.signal, "the session is lost");
+      await one.group(id).delete();
+      await one.group(id).join({}, { create: true });
+      isAway = false;
+      const words = (await within(Array.fromAsync(watch), "the watch ends")).map(word);
+      assert.deepEqual(words, ["deleted"]);
     },
   },
 ];
