@@ -174,7 +174,7 @@ test("watch() takes a group that was made anew for another", OPTIONS, async () =
   const [a, b] = [await world.open("a"), await world.open("b")];
   await a.groups.create("g");
   const watching = b.groups.watch("g", NEVER)[Symbol.asyncIterator]();
-  assert.equal((await watching.next()).value?.size, 0);
+  assert.equal((await watching.next()).value?.members.size, 0);
   await Promise.all([a.groups.delete("g"), a.groups.create("g")]);
   assert.equal((await watching.next()).value, undefined);
   assert.equal((await watching.next()).done, true);
@@ -216,10 +216,10 @@ test("200 members with 100 kB each are read and watched", OPTIONS, async () => {
     assert.ok(member.data === data && member.presence === `p${id.slice(1)}`);
   }
   const watch = first.groups.watch("g", NEVER)[Symbol.asyncIterator]();
-  assert.equal((await watch.next()).value?.size, 200);
+  assert.equal((await watch.next()).value?.members.size, 200);
   await parties[1]?.groups.remove("g", "m1");
   for (let i = 0; i < 5; i++) {
-    if ((await watch.next()).value?.size === 199) break;
+    if ((await watch.next()).value?.members.size === 199) break;
     assert.notEqual(i, 4);
   }
   await watch.return?.();
