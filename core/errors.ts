@@ -129,6 +129,17 @@ export class SerializationError extends CoordError {
   override readonly name: string = "SerializationError";
 }
 
+/**
+ * The backend has no room for what was asked for: a value that is too large, connections, memory. The message names the
+ * limit, and what raises it.
+ */
+export class CapacityError extends CoordError {
+  /** `"CAPACITY"`. */
+  override readonly code: string = "CAPACITY";
+  /** `"CapacityError"`, also in a program whose classes a minifier has renamed. */
+  override readonly name: string = "CapacityError";
+}
+
 /** The coordinator was closed. */
 export class ClosedError extends CoordError {
   /** `"CLOSED"`. */

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { CapacityError } from "../../core/errors.ts";
 import { Interrupted } from "../../internal/tree/store.ts";
 
 /** What a server said that was neither a failure nor a refusal: 200, 404 or 409. */
@@ -34,6 +35,10 @@ export function readAnswer({ statusCode: status, headers, body }: Response): Ans
   const text = typeof body === "string" ? body.trim() : "";
   const said = text === "" ? `the server answered ${status}` : text;
   if ((status >= 500 && !FINAL.test(text)) || status === 429) throw new Interrupted(said);
+  if (status === 413) {
+    const advice = "it is too large; raise txn_max_req_len and kv_max_value_size, or store less in one value";
+    throw new CapacityError(`Cannot store that in Consul: ${advice} (${said})`, { driver: "consul" });
+  }
   throw status === 403 ? new Denied(said) : new Error(said);
 }
 

@@ -1,3 +1,4 @@
+import { CapacityError } from "../../core/errors.ts";
 import { Interrupted, SessionGone } from "../../internal/tree/store.ts";
 import { type Answer, Denied } from "./answer.ts";
 import type { Link } from "./link.ts";
@@ -77,7 +78,11 @@ async function send(link: Link, body: unknown): Promise<Answer> {
     const { length } = JSON.stringify(body);
     if (length <= LARGEST) throw error;
     // The server refuses without reading it all, so that not every client gets to see the refusal.
-    throw new Error(`a request of ${length} bytes is too large (txn_max_req_len)`, { cause: error });
+    const advice = "it is too large; raise txn_max_req_len, or store less in one value";
+    throw new CapacityError(`Cannot send a request of ${length} bytes to Consul: ${advice}`, {
+      driver: "consul",
+      cause: error,
+    });
   }
 }
 

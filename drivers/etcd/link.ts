@@ -11,6 +11,7 @@ import {
   GRPCResourceExhastedError,
   GRPCUnauthenticatedError,
 } from "etcd3";
+import { CapacityError } from "../../core/errors.ts";
 import { either } from "../../core/abort.ts";
 import { Interrupted, SessionGone } from "../../internal/tree/store.ts";
 import type { Clock } from "../../driver.ts";
@@ -96,9 +97,25 @@ function classify(error: unknown): unknown {
   if (error instanceof EtcdLeaseInvalidError) {
     return new SessionGone("the lease has expired", { cause: error });
   }
-  const isFull = error instanceof GRPCResourceExhastedError && /space exceeded/.test(error.message);
-  if (isFull || FINAL.some((kind) => error instanceof kind)) return error;
+  const room = roomFor(error);
+  if (room !== undefined) {
+    return new CapacityError(`Cannot store that in etcd: ${describe(error)}; ${room}`, {
+      driver: "etcd",
+      cause: error,
+    });
+  }
+  if (FINAL.some((kind) => error instanceof kind)) return error;
   return new Interrupted(describe(error), { cause: error });
+}
+
+/** What makes room where a server says that it has none; undefined: it says something else. */
+function roomFor(error: unknown): string | undefined {
+  if (error instanceof GRPCResourceExhastedError && /space exceeded/.test(error.message)) {
+    return "raise --quota-backend-bytes, or compact and defragment";
+  }
+  const isLarge = error instanceof Error &&
+    /request is too large|received message larger/.test(error.message);
+  return isLarge ? "raise --max-request-bytes, or store less in one value" : undefined;
 }
 
 /** Why, for people. */

@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { SerializationError } from "../../core/errors.ts";
+import { CapacityError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { sleep } from "../../internal/clock.ts";
 import type { Link } from "./link.ts";
@@ -117,10 +117,10 @@ export class Shelf {
     const size = Buffer.byteLength(text);
     // The server would delete the item that it cannot replace.
     if (size > link.largest) {
-      throw new SerializationError(
-        `Cannot store "${key}": it would take ${size} bytes, and the server takes ${link.largest}`,
-        { driver: "memcached" },
-      );
+      const advice = `the server takes ${link.largest}; raise its -I, or store less in one value`;
+      throw new CapacityError(`Cannot store "${key}": it would take ${size} bytes, and ${advice}`, {
+        driver: "memcached",
+      });
     }
     this.#forget(key);
     const { code, cas } = await link.ask(`ms ${key} ${size} c ${condition}`, text);

@@ -2,7 +2,7 @@ import { either } from "../../core/abort.ts";
 import type { Clock } from "../../driver.ts";
 import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
 import { type Answer, NOTHING, toAnswers } from "./answers.ts";
-import { numberOf, translate } from "./errors.ts";
+import { numberOf, tooLarge, translate } from "./errors.ts";
 import { disconnect, type Link, type MysqlClient, type MysqlQuery, type Source } from "./source.ts";
 import { all, type Bound, Raw, sql } from "./sql.ts";
 
@@ -157,7 +157,7 @@ export class Connection {
     // The server would end the connection.
     if (text.length > this.#largest / 4 && new TextEncoder().encode(text).length + 1000 > this.#largest) {
       return Promise.reject(
-        new Error(`the data are too large: raise its max_allowed_packet, now ${this.#largest}`),
+        tooLarge(`the server's max_allowed_packet is ${this.#largest}`),
       );
     }
     const answers = this.#send(request);

@@ -1,3 +1,4 @@
+import { CapacityError } from "../../core/errors.ts";
 import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
 
 /** What the servers say, by number, where their own words would not tell what to do. */
@@ -6,12 +7,14 @@ const WORDS: ReadonlyMap<number, string> = new Map([
   [1044, "the user may not use the database"],
   [1045, "the server refuses the user: the password is wrong, or it demands another certificate"],
   [1049, "the database does not exist: create it, the tables are made by themselves"],
-  [1153, "the data are too large: raise its max_allowed_packet"],
   [1203, "the user has no connection left: raise its max_user_connections"],
   [1226, "the user has used up what the server allows it: raise the user's limits"],
   [1290, "it is read-only, as a replica is: name the one that takes writes"],
   [1836, "it is read-only, as a replica is: name the one that takes writes"],
 ]);
+
+/** More at once than the server reads. */
+const TOO_LARGE = 1153;
 
 /** "DELETE command denied to user …": the server says which right lacks. */
 const DENIED = 1142;
@@ -33,6 +36,13 @@ export function numberOf(error: unknown): number | undefined {
   return typeof errno === "number" && errno >= 1000 && sqlState !== undefined ? errno : undefined;
 }
 
+/** The server reads no more than so much at once. */
+export function tooLarge(why: string, cause?: unknown): CapacityError {
+  const message =
+    `Cannot store that in the database: the data are too large; raise max_allowed_packet: ${why}`;
+  return new CapacityError(message, { driver: "mysql", cause });
+}
+
 /** The server's refusal in words that say what to do, an end from elsewhere, or an answer that will not come. */
 export function translate(error: unknown): Error {
   const number = numberOf(error);
@@ -43,6 +53,7 @@ export function translate(error: unknown): Error {
   if (number === 1053 || number === 1927 || number === 4031) {
     return new Interrupted(message, { cause: error });
   }
+  if (number === TOO_LARGE) return tooLarge(message, error);
   if (number === DENIED) {
     const rights = "SELECT, INSERT, UPDATE and DELETE on the tables, and CREATE once";
     return new Error(`${message}: it needs ${rights}`, { cause: error });

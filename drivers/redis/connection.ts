@@ -1,4 +1,4 @@
-import { ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import { sleep } from "../../internal/clock.ts";
 import { reasonOf } from "../../internal/reason.ts";
 import { type Endpoint, isSame, type Server } from "./endpoint.ts";
@@ -236,7 +236,9 @@ export class Connection implements Wire {
   }
 
   #refused(cause: unknown): Error {
-    return this.#error("use", cause);
+    if (!(cause instanceof Error && cause.message.startsWith("OOM"))) return this.#error("use", cause);
+    const message = `Cannot store more in ${this.#endpoint.shown}: ${reasonOf(cause)}; raise maxmemory`;
+    return new CapacityError(message, { driver: "redis", cause });
   }
 
   #error(verb: string, cause: unknown): Error {

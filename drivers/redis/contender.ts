@@ -1,4 +1,4 @@
-import { ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
 import { Hold, type Place } from "./hold.ts";
 import { encode } from "./keys.ts";
@@ -133,7 +133,8 @@ export class Contender implements Place, Caller {
   /** Who is in the queue stays there: the connection will be back, or the session is lost. */
   #fail(error: unknown): number {
     const isUnconfirmed = error instanceof Error && error.cause instanceof Unconfirmed;
-    if (this.#arrival !== "" && error instanceof ConnectionError && !isUnconfirmed) {
+    const isPassing = error instanceof ConnectionError || error instanceof CapacityError;
+    if (this.#arrival !== "" && isPassing && !isUnconfirmed) {
       return this.#session.ttl / 3;
     }
     this.end(error);

@@ -1,4 +1,5 @@
 import {
+  CapacityError,
   GroupAlreadyExistError,
   GroupNotCreatedError,
   GroupNotEmptyError,
@@ -45,6 +46,7 @@ export class Groups implements GroupStore {
   }
 
   async join(id: string, joining: Joining): Promise<Presence> {
+    checkSize(`join group "${id}"`, joining.data);
     const { memberId, incarnation } = this.#session;
     // Known before it is sent, since a message may come together with the answer.
     const member = new Member(this.#session, id, encode(joining.presence));
@@ -60,6 +62,7 @@ export class Groups implements GroupStore {
   }
 
   async update(id: string, member: string, data: string, presence = ""): Promise<void> {
+    checkSize(`update member "${member}" of group "${id}"`, data);
     await this.#change(AMEND, id, [member, encode(presence), data], member);
   }
 
@@ -144,6 +147,17 @@ export class Groups implements GroupStore {
         return new GroupNotCreatedError(`Cannot use group "${id}": it was not created`, from);
     }
   }
+}
+
+/** The server cuts the connection of who listens where more than 32 MB are on their way to it, or 8 MB for a minute. */
+const LARGEST = 8_000_000;
+
+function checkSize(action: string, data: string): void {
+  const size = Buffer.byteLength(data);
+  if (size <= LARGEST) return;
+  const advice =
+    `${size} bytes, where ${LARGEST} are the most that every member can be sent; store less there`;
+  throw new CapacityError(`Cannot ${action}: its data have ${advice}`, { driver: "redis" });
 }
 
 /** Adds a member from its record, unless it left while the pages were read. */

@@ -8,6 +8,7 @@ import {
   Permission,
   type Transaction,
 } from "node-zookeeper-client";
+import { CapacityError } from "../../core/errors.ts";
 import { SessionGone } from "../../internal/tree/store.ts";
 import type { Owner } from "./wire.ts";
 
@@ -36,7 +37,8 @@ export function checkSize(operations: readonly { path: string; value?: string }[
     size += FRAME + Buffer.byteLength(path) + Buffer.byteLength(value);
   }
   if (size <= LARGEST) return;
-  throw new RangeError(`Cannot send ${size} bytes to ZooKeeper: a request has at most ${LARGEST}`);
+  const advice = `a request has at most ${LARGEST}, whatever jute.maxbuffer says; store less in one value`;
+  throw new CapacityError(`Cannot send ${size} bytes to ZooKeeper: ${advice}`, { driver: "zookeeper" });
 }
 
 /** An owner as the client knows it. */

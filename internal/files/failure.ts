@@ -1,4 +1,4 @@
-import { ConnectionError, CoordError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, CoordError } from "../../core/errors.ts";
 
 /** The error code of a failed file operation, alike on every runtime. */
 export function codeOf(error: unknown): string | undefined {
@@ -16,6 +16,9 @@ export function ifThere<T>(step: () => T): T | undefined {
   }
 }
 
+/** Codes that say that there is no room. */
+const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EFBIG"]);
+
 /** The failures of file operations in the words of one driver. */
 export class Failures {
   readonly driver: string;
@@ -32,7 +35,9 @@ export class Failures {
   /** Turns a failed file operation into our error, with the reason and what helps. */
   explain(action: string, cause: unknown): CoordError {
     if (cause instanceof CoordError) return cause;
-    return this.refuse(action, this.#reasonOf(cause), cause);
+    const reason = this.#reasonOf(cause);
+    if (!NO_ROOM.has(codeOf(cause) ?? "")) return this.refuse(action, reason, cause);
+    return new CapacityError(`Cannot ${action}: ${reason}`, { driver: this.driver, cause });
   }
 
   /** The error for something that cannot be done. */

@@ -1,5 +1,5 @@
 import { either } from "../../core/abort.ts";
-import { ConnectionError } from "../../core/errors.ts";
+import { ConnectionError, CoordError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
 import { sleep } from "../clock.ts";
 import { SqlHold } from "./hold.ts";
@@ -119,7 +119,7 @@ export class Contest {
     const { signal } = this.#attempt;
     if (signal.aborted) return signal.reason;
     const { over } = this.#session.calls;
-    if (over || error instanceof ConnectionError) return over ?? error;
+    if (over || error instanceof CoordError) return over ?? error;
     const { driver } = this.#session;
     const why = error instanceof Error ? error.message : "its connection broke";
     const message = `Cannot wait any longer for ${this.#attempt.kind} "${this.#attempt.name}": ${why}`;

@@ -1,4 +1,4 @@
-import { ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { reasonOf } from "../reason.ts";
 import type { Side } from "./store.ts";
@@ -32,7 +32,8 @@ export class Sides {
 
   /**
    * A connection for one wait.
-   * @throws {ConnectionError} when too many wait already, or it cannot be opened
+   * @throws {CapacityError} when too many wait already
+   * @throws {ConnectionError} when it cannot be opened
    */
   async take(): Promise<Side> {
     for (const [side, keep] of [...this.#idle].reverse()) {
@@ -46,7 +47,7 @@ export class Sides {
     if (this.#busy.size + this.#opening >= most) {
       const message = `Cannot wait for a lock on one more connection: the ${most} that option "maxWaiting" ` +
         "allows this coordinator are waiting; raise it, and what the server allows with it";
-      throw new ConnectionError(message, { driver });
+      throw new CapacityError(message, { driver });
     }
     return await this.#open();
   }

@@ -1,4 +1,4 @@
-import { ConnectionError, type SessionLostError } from "../../core/errors.ts";
+import { ConnectionError, CoordError, type SessionLostError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { reasonOf } from "../reason.ts";
 import { Interrupted } from "./store.ts";
@@ -179,8 +179,8 @@ export class Turns {
     for (const { failed } of late) failed(this.#error(undefined));
   }
 
-  #error(cause: unknown): ConnectionError {
-    if (cause instanceof ConnectionError) return cause;
+  #error(cause: unknown): CoordError {
+    if (cause instanceof CoordError) return cause;
     const { driver, location, timeout } = this.#options;
     const why = cause instanceof Error ? reasonOf(cause) : `no answer within ${timeout} ms`;
     return new ConnectionError(`Cannot use ${driver} at "${location}": ${why}`, {

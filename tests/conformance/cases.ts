@@ -13,6 +13,7 @@ import { lifecycle } from "./groups/lifecycle.ts";
 import { membership } from "./groups/membership.ts";
 import { calls } from "./groups/calls.ts";
 import { capabilities } from "./groups/capabilities.ts";
+import { capacity } from "./groups/capacity.ts";
 import { deaths } from "./groups/deaths.ts";
 import { changes } from "./watches/changes.ts";
 import { endings } from "./watches/endings.ts";
@@ -63,6 +64,7 @@ export const CASES: readonly Case[] = [
   ...membership,
   ...calls,
   ...capabilities,
+  ...capacity,
   ...deaths,
   ...changes,
   ...endings,

@@ -16,6 +16,7 @@ const KINDS = {
   MemberAlreadyExistError: "MEMBER_ALREADY_EXIST",
   MemberNotJoinedError: "MEMBER_NOT_JOINED",
   SerializationError: "SERIALIZATION",
+  CapacityError: "CAPACITY",
   ClosedError: "CLOSED",
 } as const;
 

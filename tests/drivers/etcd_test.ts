@@ -4,7 +4,7 @@ import process from "node:process";
 import { networkInterfaces } from "node:os";
 import { test } from "node:test";
 import { Etcd3 } from "etcd3";
-import { ConnectionError, SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Opener } from "../../driver.ts";
 import { etcd } from "../../drivers/etcd.ts";
 import { escape, unescape } from "../../drivers/etcd/keys.ts";
@@ -340,8 +340,8 @@ test("a value that is too large is refused at once, and nothing else suffers", O
   const large = "x".repeat(2_000_000);
   await coord.group("g").create();
   await assert.rejects(within(coord.group("g").join(large), "the join is refused"), (error: unknown) => {
-    assert.ok(error instanceof ConnectionError, String(error));
-    return /too large/.test(error.message);
+    assert.ok(error instanceof CapacityError, String(error));
+    return /too large.*--max-request-bytes/.test(error.message);
   });
   assert.equal(await lease.isHeld(), true);
 });

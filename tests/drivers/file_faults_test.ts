@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConnectionError, LockLostError, SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, LockLostError, SessionLostError } from "../../core/errors.ts";
 import { subscribe } from "../../drivers/file/subscribe.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { getCoordinator } from "../../mod.ts";
@@ -72,7 +72,7 @@ test("a full disk is told, loses nothing, and is survived", NO_ROOT, async () =>
   await one.groups.create("team");
   const grant = await one.take("held", { value: "old" });
   assert.throws(() => fs.writeFileSync(join(path, "fill"), new Uint8Array(1 << 20)), /ENOSPC/);
-  const full = (error: unknown) => error instanceof ConnectionError && /disk is full/.test(error.message);
+  const full = (error: unknown) => error instanceof CapacityError && /disk is full/.test(error.message);
   await assert.rejects(one.take("fresh"), full);
   await assert.rejects(two.take("held"), full);
   await assert.rejects(grant.update("x".repeat(100_000)), full);

@@ -30,8 +30,8 @@ function withOwn(world: World, options: string): Promise<Worker> {
   return world.spawn(currentRuntime, ["unshare", "--mount", "sh", "-c", script, "sh"]);
 }
 
-const fails = (call: Promise<unknown>, message: RegExp) =>
-  assert.rejects(call, { name: "ConnectionError", message });
+const fails = (call: Promise<unknown>, message: RegExp, name = "ConnectionError") =>
+  assert.rejects(call, { name, message });
 
 test("what another user has is told with both users", NO_ROOT, async () => {
   await using world = new World();
@@ -86,10 +86,10 @@ test("a full /dev/shm is told, loses nothing, and is survived", NO_ROOT, async (
   await worker.call("open", "ipc:", "one", "a");
   const held = await take(worker, "held");
   await worker.call("shell", "head -c 1M /dev/zero > /dev/shm/fill || true");
-  await fails(take(worker, "fresh"), /\/dev\/shm is full/);
+  await fails(take(worker, "fresh"), /\/dev\/shm is full/, "CapacityError");
   assert.equal((await worker.call("release", "held") as { released: boolean }).released, true);
   assert.ok((await take(worker, "held")).token > held.token);
-  await fails(worker.call("open", "ipc:", "two", "b"), /\/dev\/shm is full/);
+  await fails(worker.call("open", "ipc:", "two", "b"), /\/dev\/shm is full/, "CapacityError");
   await worker.call("shell", "rm /dev/shm/fill");
   await take(worker, "fresh");
   await worker.call("open", "ipc:", "two", "b");

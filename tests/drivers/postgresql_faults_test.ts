@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
 import { getCoordinator } from "../../mod.ts";
 import { RemoteMember, WORKER } from "../conformance/remote.ts";
 import { collectGarbage } from "../processes/garbage.ts";
@@ -225,7 +225,7 @@ test("500 locks held at once use one connection, and waits one each up to the ca
   const waiting = Array.from({ length: 5 }, (_, i) => b.take(`lock-${i}`));
   await until(async () => await world.connections() === 7, "five wait");
   const error = await b.take("lock-5").catch((reason: unknown) => reason);
-  assert.ok(error instanceof ConnectionError && /the 5 that option "maxWaiting" allows/.test(error.message));
+  assert.ok(error instanceof CapacityError && /the 5 that option "maxWaiting" allows/.test(error.message));
   assert.equal(await world.connections(), 7);
   await Promise.all(grants.map((grant) => grant.release()));
   assert.equal((await Promise.all(waiting)).length, 5);

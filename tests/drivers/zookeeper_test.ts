@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import type { Opener } from "../../driver.ts";
 import { zookeeper } from "../../drivers/zookeeper.ts";
 import { SessionGone } from "../../internal/tree/store.ts";
@@ -284,18 +284,18 @@ test("what is too large is refused, and the connection stays", OPTIONS, async ()
   const a = await world.open();
   const large = "x".repeat(1_048_000);
   await a.groups.create("g", "one");
-  await assert.rejects(a.line(LOCK).enter(entry({ value: large + large }), false), RangeError);
+  await assert.rejects(a.line(LOCK).enter(entry({ value: large + large }), false), CapacityError);
   await assert.rejects(
     a.groups.put("g", "m", large, undefined).then(() =>
       a.groups.put("g", "n", `${large}${"x".repeat(999)}`, undefined)
     ),
-    RangeError,
+    CapacityError,
   );
   const fits = entry({ value: large });
   const { place } = await a.line(LOCK).enter(fits, false);
   assert.equal((await a.line(LOCK).list()).entries[0]?.value.length, large.length);
   assert.equal(await a.line(LOCK).amend(place, "é".repeat(520_000)), true);
-  await assert.rejects(a.line(LOCK).amend(place, "é".repeat(530_000)), RangeError);
+  await assert.rejects(a.line(LOCK).amend(place, "é".repeat(530_000)), CapacityError);
   assert.deepEqual(a.broken, []);
 });
 
