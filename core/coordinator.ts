@@ -1,6 +1,7 @@
 import type { Characteristic } from "../characteristics.ts";
 import type { Clock, Opener } from "../driver.ts";
 import { bounded } from "./abort.ts";
+import { ask } from "./asking.ts";
 import type { Coordinator, CoordinatorOptions, State } from "./api/coordinator.ts";
 import type { Election } from "./api/election.ts";
 import type { Group } from "./api/group.ts";
@@ -80,7 +81,7 @@ class OpenCoordinator implements Coordinator, GroupHost {
   }
 
   async groups(): Promise<string[]> {
-    return await (await this.tenure()).run(({ groups }) => groups.list());
+    return await ask(this, (tenure) => tenure.run(({ groups }) => groups.list()));
   }
 
   async heartbeat(): Promise<number> {
@@ -100,8 +101,8 @@ class OpenCoordinator implements Coordinator, GroupHost {
     return this.#sessions.present;
   }
 
-  tenure(): Promise<Tenure> {
-    return this.#sessions.tenure();
+  tenure(until?: number): Promise<Tenure> {
+    return this.#sessions.tenure(until);
   }
 
   nextTenure(signal: AbortSignal): Promise<Tenure> {

@@ -1,5 +1,6 @@
 import type { Entry, Target } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
+import { ask } from "./asking.ts";
 import type { CampaignOptions, Election, Leader, Leadership, LeaderWatch } from "./api/election.ts";
 import { AcquireTimeoutError, ConnectionError, LockLostError, SessionLostError } from "./errors.ts";
 import type { Host } from "./host.ts";
@@ -52,8 +53,10 @@ export class NamedElection implements Election {
   }
 
   async leader(): Promise<Leader | undefined> {
-    const tenure = await this.#host.tenure();
-    const entries = await tenure.run(({ locks }) => locks.entries(this.#target));
+    const entries = await ask(
+      this.#host,
+      (tenure) => tenure.run(({ locks }) => locks.entries(this.#target)),
+    );
     return toLeader(entries.find((entry) => entry.token !== undefined));
   }
 

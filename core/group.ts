@@ -1,5 +1,6 @@
 import type { GroupSnapshot } from "../driver.ts";
 import { either } from "./abort.ts";
+import { ask, order } from "./asking.ts";
 import type { Group, GroupEvent, GroupWatch, JoinOptions, Member, Membership } from "./api/group.ts";
 import type { Partitioner, PartitionOptions } from "./api/partition.ts";
 import { encode } from "./capabilities.ts";
@@ -39,18 +40,18 @@ export class NamedGroup<C> implements Group<C> {
   }
 
   async create(): Promise<void> {
-    await this.#call((tenure) => tenure.session.groups.create(this.id));
+    await this.#order((tenure) => tenure.session.groups.create(this.id));
   }
 
   async delete(): Promise<void> {
-    await this.#call((tenure) => tenure.session.groups.delete(this.id));
+    await this.#order((tenure) => tenure.session.groups.delete(this.id));
   }
 
   async join(capabilities?: C, options: JoinOptions = {}): Promise<Membership<C>> {
     const { signal } = options;
     signal?.throwIfAborted();
     const data = encode(capabilities === undefined ? {} : capabilities, this.#host.driver);
-    const joining = this.#call(async (tenure) => {
+    const joining = this.#ask(async (tenure) => {
       const membership = await this.#join(tenure, data, options);
       if (signal?.aborted) await membership.undo();
       return membership;
@@ -66,7 +67,7 @@ export class NamedGroup<C> implements Group<C> {
   }
 
   async leave(): Promise<void> {
-    await this.#call(async (tenure) => {
+    await this.#order(async (tenure) => {
       const remove = () => tenure.session.groups.remove(this.id, this.#host.memberId);
       const own = this.#own();
       await (own ? own.leaveBy(remove) : remove());
@@ -75,11 +76,11 @@ export class NamedGroup<C> implements Group<C> {
 
   async update(capabilities: C): Promise<void> {
     const data = encode(capabilities, this.#host.driver);
-    await this.#call((tenure) => tenure.session.groups.update(this.id, this.#host.memberId, data));
+    await this.#order((tenure) => tenure.session.groups.update(this.id, this.#host.memberId, data));
   }
 
   async members(): Promise<Map<string, Member<C>>> {
-    const { members } = await this.#call((tenure) => tenure.session.groups.members(this.id));
+    const { members } = await this.#ask((tenure) => tenure.session.groups.members(this.id));
     const { driver } = this.#host;
     return new Map([...members].map(([id, record]) => [id, toMember<C>(id, record, driver)]));
   }
@@ -87,7 +88,7 @@ export class NamedGroup<C> implements Group<C> {
   async member(id: string): Promise<Member<C>> {
     checkName("member id", id);
     const { driver } = this.#host;
-    const { members } = await this.#call((tenure) => tenure.session.groups.members(this.id));
+    const { members } = await this.#ask((tenure) => tenure.session.groups.members(this.id));
     const record = members.get(id);
     if (record) return toMember<C>(id, record, driver);
     throw new MemberNotJoinedError(`Cannot find member "${id}" in group "${this.id}": it has not joined`, {
@@ -147,11 +148,12 @@ export class NamedGroup<C> implements Group<C> {
     return undefined;
   }
 
-  #call<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
-    return this.#host.inOrder(this.id, async () => {
-      const tenure = await this.#host.tenure();
-      return await tenure.run(() => call(tenure));
-    });
+  #ask<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
+    return this.#host.inOrder(this.id, () => ask(this.#host, (tenure) => tenure.run(() => call(tenure))));
+  }
+
+  #order<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
+    return this.#host.inOrder(this.id, () => order(this.#host, (tenure) => tenure.run(() => call(tenure))));
   }
 }
 

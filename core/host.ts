@@ -22,10 +22,10 @@ export interface Host {
   /** The present session, if there is one that lives. */
   readonly present: Tenure | undefined;
   /**
-   * The present session; waits for a new one within `timeout`.
+   * The present session; waits for a new one until then by the clock, by default for `timeout`.
    * @throws {ClosedError | ConnectionError}
    */
-  tenure(): Promise<Tenure>;
+  tenure(until?: number): Promise<Tenure>;
   /** The present session; waits for a new one as long as it takes, or until `signal` aborts. */
   nextTenure(signal: AbortSignal): Promise<Tenure>;
   /** Keeps something until it has ended: the returned function says so. */

@@ -1,4 +1,5 @@
 import type { Entry, Target } from "../driver.ts";
+import { ask, order } from "./asking.ts";
 import type { AcquireOptions, Holder, Lease, Lock, TryOptions } from "./api/lock.ts";
 import { AcquireTimeoutError } from "./errors.ts";
 import type { Host } from "./host.ts";
@@ -32,13 +33,15 @@ export class NamedLock implements Lock {
   }
 
   async holders(): Promise<Holder[]> {
-    const tenure = await this.#host.tenure();
-    return (await tenure.run(({ locks }) => locks.entries(this.#target))).flatMap(toHolder);
+    const entries = await ask(
+      this.#host,
+      (tenure) => tenure.run(({ locks }) => locks.entries(this.#target)),
+    );
+    return entries.flatMap(toHolder);
   }
 
   async break(): Promise<boolean> {
-    const tenure = await this.#host.tenure();
-    return await tenure.run(({ locks }) => locks.break(this.#target));
+    return await order(this.#host, (tenure) => tenure.run(({ locks }) => locks.break(this.#target)));
   }
 
   async #acquire(options: AcquireOptions): Promise<HeldLease> {

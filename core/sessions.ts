@@ -78,13 +78,13 @@ export class Sessions {
   }
 
   /**
-   * The present session; waits for a new one within the deadline of an operation.
+   * The present session; waits for a new one until then by the clock, by default for the deadline of an operation.
    * @throws {ClosedError | ConnectionError}
    */
-  async tenure(): Promise<Tenure> {
+  async tenure(until: number = this.#clock.now() + this.last.timeout): Promise<Tenure> {
     this.closing.throwIfAborted();
     if (this.#tenure?.check()) return this.#tenure;
-    const { timeout } = this.last;
+    const timeout = Math.max(until - this.#clock.now(), 0);
     const late = new AbortController();
     const cancel = this.#clock.after(timeout, () => late.abort(this.#unreachable(timeout)));
     try {

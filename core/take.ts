@@ -1,5 +1,6 @@
 import type { Entry, Target } from "../driver.ts";
 import { bounded, either } from "./abort.ts";
+import { ask } from "./asking.ts";
 import { AcquireTimeoutError, ConnectionError } from "./errors.ts";
 import type { Place } from "./gate.ts";
 import type { Hold } from "./hold.ts";
@@ -18,6 +19,17 @@ export interface Patience {
 
 /** Takes a lock of either kind; undefined only if `entrant.wait` is false and it is busy. */
 export function take(
+  host: Host,
+  target: Target,
+  entrant: Entrant,
+  patience: Patience,
+): Promise<Hold | undefined> {
+  // A try that was cut short by the loss of its session has left nothing.
+  if (!entrant.wait) return ask(host, () => takeNow(host, target, entrant, patience));
+  return takeNow(host, target, entrant, patience);
+}
+
+function takeNow(
   host: Host,
   target: Target,
   entrant: Entrant,

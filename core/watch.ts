@@ -1,5 +1,6 @@
 import type { Session } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
+import { SessionLostError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import { oneByOne } from "./one_by_one.ts";
 
@@ -103,9 +104,11 @@ export class LevelWatch<S, E> {
 
   async #run(first: PromiseWithResolvers<void>): Promise<void> {
     const { signal } = this.#ended;
+    const { clock, timeout } = this.#host;
+    const until = clock.now() + timeout;
     for (let started = false; !signal.aborted && !this.#view.final;) {
       try {
-        const tenure = await (started ? this.#host.nextTenure(signal) : this.#host.tenure());
+        const tenure = await (started ? this.#host.nextTenure(signal) : this.#host.tenure(until));
         for await (const state of this.#read(tenure.session, AbortSignal.any([signal, tenure.signal]))) {
           if (started) this.#view.update(state);
           else this.#view.reset(state);
@@ -115,9 +118,11 @@ export class LevelWatch<S, E> {
           if (this.#view.final) break;
         }
       } catch (error) {
+        // As every call that asks, on the next session, but within one deadline.
+        if (!started && error instanceof SessionLostError && clock.now() < until) continue;
         first.reject(error);
         if (!started) return this.#ended.abort();
-        await sleep(this.#host.clock, RETRY, signal).catch(() => {});
+        await sleep(clock, RETRY, signal).catch(() => {});
       }
       this.#attached = false;
     }

@@ -10,7 +10,7 @@ const LARGE = 40_000_000;
 export const capacity: readonly Case[] = [
   {
     name: "capabilities that are too large are a CapacityError for who has them, and harm nobody else",
-    holds: ["R5"],
+    holds: ["R7"],
     async run(stage) {
       const id = stage.name("group");
       const ttl = 60_000;

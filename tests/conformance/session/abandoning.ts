@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LockLostError, SessionLostError } from "../../../mod.ts";
+import { ConnectionError, LockLostError, SessionLostError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { aborted, failure, within } from "../waiting.ts";
 import { withSessions } from "../wrapping.ts";
@@ -72,12 +72,16 @@ export const abandoning: readonly Case[] = [
       const waits = [
         one.lock(name).acquire(),
         one.lock(name).acquire({ timeout: 60_000 }),
-        one.lock(stage.name("lock")).tryAcquire(),
         one.election(name).campaign(),
       ];
       for (const error of await within(Promise.all(waits.map(failure)), "the waits end")) {
         assert.ok(error instanceof SessionLostError, String(error));
       }
+      const tried = failure(one.lock(stage.name("lock")).tryAcquire());
+      assert.ok(
+        await within(tried, "the try ends") instanceof ConnectionError,
+        "no session lived long enough",
+      );
     },
   },
   {

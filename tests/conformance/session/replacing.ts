@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ConnectionError, type Coordinator, LockLostError, SessionLostError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { aborted, failure, within } from "../waiting.ts";
+import { withSessions } from "../wrapping.ts";
 
 /** Collects the states of a coordinator, the first one included, until it is closed. */
 function follow(coord: Coordinator): string[] {
@@ -57,6 +58,77 @@ export const replacing: readonly Case[] = [
         assert.equal(error.code, "SESSION_LOST");
       }
       await stage.queued(name, 0);
+    },
+  },
+  {
+    name: "a call that finds its session lost is made on the next one, unless it may have been carried out",
+    holds: ["S9"],
+    async run(stage) {
+      let isOver = false;
+      // Each call has a coordinator of its own: sessions that die young one after the other are opened with pauses.
+      const open = () =>
+        stage.open({
+          // The next call finds out that the session is over.
+          wrap: (opener) =>
+            withSessions(opener, ({ locks, groups }) => {
+              const end = new AbortController();
+              const unless = <A extends unknown[], T>(call: (...parts: A) => Promise<T>) => (...parts: A) => {
+                if (!isOver) return call(...parts);
+                isOver = false;
+                end.abort(new SessionLostError("Cannot use the session: it is over"));
+                return Promise.reject(end.signal.reason);
+              };
+              return {
+                lost: end.signal,
+                locks: {
+                  acquire: unless((attempt) => locks.acquire(attempt)),
+                  entries: unless((target) => locks.entries(target)),
+                  watch: (target, signal) => locks.watch(target, signal),
+                  break: unless((target) => locks.break(target)),
+                },
+                groups: {
+                  list: unless(() => groups.list()),
+                  create: unless((id) => groups.create(id)),
+                  delete: unless((id) => groups.delete(id)),
+                  join: unless((id, joining) => groups.join(id, joining)),
+                  update: unless((...parts) => groups.update(...parts)),
+                  remove: unless((...parts) => groups.remove(...parts)),
+                  members: unless((id) => groups.members(id)),
+                  watch: (id, signal) => groups.watch(id, signal),
+                },
+              };
+            }),
+        });
+      const [id, made] = [stage.name("group"), stage.name("group")];
+      await (await open()).group(made).create();
+      const asking: Record<string, (one: Coordinator) => Promise<unknown>> = {
+        groups: (one) => one.groups(),
+        holders: (one) => one.lock(id).holders(),
+        tryAcquire: (one) => one.lock(stage.name("lock")).tryAcquire(),
+        tryCampaign: (one) => one.election(stage.name("election")).tryCampaign(),
+        leader: (one) => one.election(id).leader(),
+        members: (one) => one.group(made).members(),
+        join: (one) => one.group(made).join(),
+      };
+      for (const [what, call] of Object.entries(asking)) {
+        const one = await open();
+        isOver = true;
+        await within(call(one), what);
+        assert.equal(isOver, false, what);
+      }
+      const ordering: Record<string, (one: Coordinator) => Promise<unknown>> = {
+        create: (one) => one.group(id).create(),
+        break: (one) => one.lock(id).break(),
+        update: (one) => one.group(made).update({}),
+        leave: (one) => one.group(made).leave(),
+      };
+      for (const [what, call] of Object.entries(ordering)) {
+        const one = await open();
+        isOver = true;
+        const error = await within(failure(call(one)), what);
+        const isUnknown = error instanceof ConnectionError && error.cause instanceof SessionLostError;
+        assert.ok(isUnknown, `${what}: ${error}`);
+      }
     },
   },
   {
