@@ -10,10 +10,11 @@ import type { Tenure } from "./tenure.ts";
 export async function ask<T>(host: Host, call: (tenure: Tenure) => Promise<T>): Promise<T> {
   const until = host.clock.now() + host.timeout;
   for (;;) {
+    const tenure = await host.tenure(until);
     try {
-      return await call(await host.tenure(until));
+      return await call(tenure);
     } catch (error) {
-      if (!(error instanceof SessionLostError)) throw error;
+      if (!(error instanceof SessionLostError && tenure.signal.aborted)) throw error;
       host.closing.throwIfAborted();
       if (host.clock.now() >= until) throw cut(host, error);
     }

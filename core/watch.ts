@@ -119,9 +119,11 @@ export class LevelWatch<S, E> {
         }
       } catch (error) {
         // As every call that asks, on the next session, but within one deadline.
-        if (!started && error instanceof SessionLostError && clock.now() < until) continue;
-        first.reject(error);
-        if (!started) return this.#ended.abort();
+        const isOver = !started && !(error instanceof SessionLostError && clock.now() < until);
+        if (isOver) {
+          first.reject(error);
+          return this.#ended.abort();
+        }
         await sleep(clock, RETRY, signal).catch(() => {});
       }
       this.#attached = false;
