@@ -48,7 +48,7 @@ const CHARACTERISTICS: readonly Characteristic[] = [
  * @returns A backend for `getCoordinator`. Nothing is opened yet.
  * @throws {TypeError} when the path, the URL or an option cannot be read.
  * @example
- * ```ts no-run
+ * ```ts ignore
  * import { file } from "@tooz/coord/file";
  * import { getCoordinator } from "@tooz/coord";
  *

@@ -52,7 +52,7 @@ const TRIES = 10;
  * @returns A backend for `getCoordinator`. Nothing is opened yet.
  * @throws {TypeError} when the URL or an option cannot be read.
  * @example
- * ```ts no-run
+ * ```ts
  * import { ipc } from "@tooz/coord/ipc";
  * import { getCoordinator } from "@tooz/coord";
  *
