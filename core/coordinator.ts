@@ -85,7 +85,8 @@ class OpenCoordinator implements Coordinator, GroupHost {
   }
 
   async heartbeat(): Promise<number> {
-    return await (await this.tenure()).beat();
+    const beating = this.tenure().then((tenure) => tenure.beat());
+    return await this.inTime(beating, this.clock.now() + this.timeout);
   }
 
   async close({ grace = 0 }: { grace?: number } = {}): Promise<void> {
@@ -118,12 +119,20 @@ class OpenCoordinator implements Coordinator, GroupHost {
     };
   }
 
-  inOrder<T>(group: string, call: () => Promise<T>): Promise<T> {
-    const asked = this.clock.now();
+  inTime<T>(call: Promise<T>, until: number, gaveUp?: () => void): Promise<T> {
+    return this.#sessions.deadlines.inTime(call, until, gaveUp);
+  }
+
+  inOrder<T>(
+    group: string,
+    call: (until: number) => Promise<T>,
+    gaveUp?: () => void,
+  ): Promise<T> {
+    const until = this.clock.now() + this.timeout;
     const result = (this.#orders.get(group) ?? Promise.resolve()).then(() => {
-      // While the backend is away the calls before this one have used up its time too.
-      if (this.state === "connected" || this.clock.now() - asked < this.timeout) return call();
-      throw new ConnectionError(`Cannot reach the backend for group "${group}" in time`, {
+      // The calls before this one may have used up its time.
+      if (this.clock.now() < until) return call(until);
+      throw new ConnectionError(`Cannot call group "${group}": the calls before this one took too long`, {
         driver: this.driver,
       });
     });
@@ -131,7 +140,7 @@ class OpenCoordinator implements Coordinator, GroupHost {
       if (this.#orders.get(group) === settled) this.#orders.delete(group);
     });
     this.#orders.set(group, settled);
-    return result;
+    return this.inTime(result, until, gaveUp);
   }
 
   async #close(grace: number): Promise<void> {

@@ -84,12 +84,13 @@ export class NamedElection implements Election {
   }
 
   async #campaign(options: CampaignOptions): Promise<WonLeadership> {
+    const until = this.#host.clock.now() + this.#host.timeout;
     const won = await this.#take(options, options.timeout !== 0);
     if (won) return won;
     const late = new AcquireTimeoutError(`Cannot be elected in "${this.id}" at once`, {
       driver: this.#host.driver,
     });
-    throw await explain(this.#host, this.#target, late);
+    throw await explain(this.#host, this.#target, late, until);
   }
 
   async #take(options: CampaignOptions, wait: boolean): Promise<WonLeadership | undefined> {
@@ -113,7 +114,7 @@ class WonLeadership extends HeldLease implements Leadership {
   async proclaim(value: string): Promise<void> {
     checkValue(value);
     if (this.lost) throw this.lost;
-    if (!await this.isHeld() || !await this.hold.grant.update(value)) {
+    if (!await this.update(value)) {
       throw this.lost ??
         new LockLostError(`Cannot proclaim a value in "${this.name}": the leadership is over`, {
           driver: this.hold.tenure.driver,

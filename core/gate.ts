@@ -12,7 +12,7 @@ export interface Place {
 }
 
 /** Where those go who would have to wait and do not. */
-const NOWHERE: Place = { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
+export const NOWHERE: Place = { hold: Promise.resolve(undefined), leave: () => Promise.resolve() };
 
 function turnedAway(reason: CoordError): Place {
   const hold = Promise.reject<Hold | undefined>(reason);

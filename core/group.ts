@@ -1,6 +1,6 @@
 import type { GroupSnapshot } from "../driver.ts";
 import { either } from "./abort.ts";
-import { ask, order } from "./asking.ts";
+import { askUntil, orderUntil } from "./asking.ts";
 import type { Group, GroupEvent, GroupWatch, JoinOptions, Member, Membership } from "./api/group.ts";
 import type { Partitioner, PartitionOptions } from "./api/partition.ts";
 import { encode } from "./capabilities.ts";
@@ -23,8 +23,16 @@ const TRIES = 5;
 
 /** What groups need of their coordinator beside what all do. */
 export interface GroupHost extends Host {
-  /** Runs the calls of one group one after the other, in the order in which they were made. */
-  inOrder<T>(group: string, call: () => Promise<T>): Promise<T>;
+  /**
+   * Runs the calls of one group one after the other, in the order in which they were made. Each is told its deadline,
+   * by the clock, which began to run when it was asked for; `gaveUp` is called when that is over.
+   * @throws {ConnectionError} after the deadline
+   */
+  inOrder<T>(
+    group: string,
+    call: (until: number) => Promise<T>,
+    gaveUp?: () => void,
+  ): Promise<T>;
   /** This coordinator's own memberships by group. */
   readonly memberships: Map<string, JoinedMembership<unknown>>;
 }
@@ -51,10 +59,14 @@ export class NamedGroup<C> implements Group<C> {
     const { signal } = options;
     signal?.throwIfAborted();
     const data = encode(capabilities === undefined ? {} : capabilities, this.#host.driver);
+    let isLate = false;
     const joining = this.#ask(async (tenure) => {
       const membership = await this.#join(tenure, data, options);
-      if (signal?.aborted) await membership.undo();
+      // Nobody waits for it any more, and the calls after this one have not begun.
+      if (isLate || signal?.aborted) await membership.undo();
       return membership;
+    }, () => {
+      isLate = true;
     });
     if (!signal) return await joining;
     try {
@@ -148,12 +160,14 @@ export class NamedGroup<C> implements Group<C> {
     return undefined;
   }
 
-  #ask<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
-    return this.#host.inOrder(this.id, () => ask(this.#host, (tenure) => tenure.run(() => call(tenure))));
+  #ask<T>(call: (tenure: Tenure) => Promise<T>, gaveUp?: () => void): Promise<T> {
+    const run = (tenure: Tenure) => tenure.run(() => call(tenure));
+    return this.#host.inOrder(this.id, (until) => askUntil(this.#host, run, until), gaveUp);
   }
 
   #order<T>(call: (tenure: Tenure) => Promise<T>): Promise<T> {
-    return this.#host.inOrder(this.id, () => order(this.#host, (tenure) => tenure.run(() => call(tenure))));
+    const run = (tenure: Tenure) => tenure.run(() => call(tenure));
+    return this.#host.inOrder(this.id, (until) => orderUntil(this.#host, run, until));
   }
 }
 

@@ -66,8 +66,9 @@ export class Hold {
   async #giveBack(last: HoldUser | undefined): Promise<boolean> {
     if (!this.live) return false;
     this.#over = true;
+    const releasing = this.grant.release();
     try {
-      const released = await this.grant.release();
+      const released = await this.tenure.inTime(releasing);
       this.#end();
       // It had been taken away, and nobody had told.
       if (!released && this.tenure.check()) {
@@ -76,17 +77,25 @@ export class Hold {
       return released;
     } catch (error) {
       // The deadline of the session bounds this: where it ends, the backend has given the lock back.
-      void untilConfirmed(this.tenure, () => this.grant.release()).then(() => this.#end());
+      void releasing
+        .catch(() => untilConfirmed(this.tenure, () => this.grant.release()))
+        .then(() => this.#end());
       throw error;
     }
   }
 
   /** Asks the backend; tells the users when it says no. */
-  async check(): Promise<boolean> {
+  async check(until?: number): Promise<boolean> {
     if (!this.live) return false;
-    const held = await this.grant.check();
+    const held = await this.tenure.inTime(this.grant.check(), until);
     if (!held) this.#lose(toLockLost(this.grant.lost.reason, this.tenure.driver));
     return held && this.live;
+  }
+
+  /** Replaces the value that others read, while the lock is held: both within the deadline of one operation. */
+  async update(value: string): Promise<boolean> {
+    const until = this.tenure.clock.now() + this.tenure.timeout;
+    return await this.check(until) && await this.tenure.inTime(this.grant.update(value), until);
   }
 
   #lose(reason: CoordError): void {

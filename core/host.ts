@@ -28,6 +28,11 @@ export interface Host {
   tenure(until?: number): Promise<Tenure>;
   /** The present session; waits for a new one as long as it takes, or until `signal` aborts. */
   nextTenure(signal: AbortSignal): Promise<Tenure>;
+  /**
+   * Settles as the call does, or rejects soon after its deadline, by the clock; `gaveUp` is called when it does.
+   * @throws {ConnectionError} after the deadline
+   */
+  inTime<T>(call: Promise<T>, until: number, gaveUp?: () => void): Promise<T>;
   /** Keeps something until it has ended: the returned function says so. */
   adopt(owned: Owned): () => void;
 }

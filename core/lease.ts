@@ -52,6 +52,12 @@ export class HeldLease implements Lease, HoldUser, Owned {
     return await this.hold.check() && !this.#released;
   }
 
+  /** Replaces the value of what is held; false: it is held no longer. */
+  protected async update(value: string): Promise<boolean> {
+    if (this.#released || this.lost) return false;
+    return await this.hold.update(value) && !this.#released;
+  }
+
   async release(): Promise<boolean> {
     if (this.#released || this.lost) return false;
     this.#released = true;

@@ -48,12 +48,13 @@ export class NamedLock implements Lock {
     const { timeout } = options;
     if (timeout !== undefined) checkDuration("timeout", timeout);
     if (timeout === 0) {
+      const until = this.#host.clock.now() + this.#host.timeout;
       const lease = await this.#try(options);
       if (lease) return lease;
       const late = new AcquireTimeoutError(`Cannot acquire lock "${this.name}" at once`, {
         driver: this.#host.driver,
       });
-      throw await explain(this.#host, this.#target, late);
+      throw await explain(this.#host, this.#target, late, until);
     }
     const entrant = { mode: checkMode(options.mode), wait: true, value: "" };
     const hold = await take(this.#host, this.#target, entrant, { signal: options.signal, timeout });

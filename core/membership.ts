@@ -61,7 +61,13 @@ export class JoinedMembership<C> implements Membership<C>, Owned {
   }
 
   async leave(): Promise<boolean> {
-    return await this.#host.inOrder(this.group, () => this.#leave());
+    try {
+      return await this.#host.inOrder(this.group, () => this.#leave());
+    } catch (error) {
+      // The calls before it took all its time: it is removed nevertheless.
+      if (!this.#leaving) void this.#leave().catch(() => {});
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,6 +2,7 @@ import type { Clock, Opener } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
 import { timeoutOf } from "../internal/timeout.ts";
 import { either } from "./abort.ts";
+import { Deadlines } from "./deadlines.ts";
 import type { State } from "./api/coordinator.ts";
 import { type ClosedError, ConnectionError } from "./errors.ts";
 import { Feed } from "./feed.ts";
@@ -17,6 +18,8 @@ const FIRST_PAUSE = 50;
 
 /** The sessions of one coordinator, one after the other: a lost one is replaced until the coordinator is closed. */
 export class Sessions {
+  /** Of all calls on them. */
+  readonly deadlines: Deadlines;
   readonly #opener: Opener;
   readonly #clock: Clock;
   readonly #settings: Settings;
@@ -37,6 +40,7 @@ export class Sessions {
     this.#opener = opener;
     this.#clock = opener.clock;
     this.#settings = settings;
+    this.deadlines = new Deadlines(opener.clock, opener.driver);
     this.#next.promise.catch(() => {}); // Nobody may be waiting when it is closed.
   }
 
@@ -111,7 +115,10 @@ export class Sessions {
   async close(reason: ClosedError): Promise<void> {
     for (const forget of this.#former.values()) forget();
     const tenures = [...this.#former.keys(), ...this.#tenure ? [this.#tenure] : []];
-    await Promise.all(tenures.map((tenure) => tenure.close(reason)));
+    const until = this.#clock.now() + this.last.timeout;
+    const closed = Promise.all(tenures.map((tenure) => tenure.close(reason)));
+    await this.deadlines.inTime(closed, until).catch(() => {}); // A driver that takes longer goes on alone.
+    this.deadlines.close();
     this.#become("closed");
     this.#states.close();
   }
@@ -142,6 +149,7 @@ export class Sessions {
       margin,
       heartbeat,
       timeout: timeoutOf(settings, session.ttl),
+      deadlines: this.deadlines,
       answered: (isAnswered) => note(isAnswered ? "reconnected" : "suspended"),
     });
     this.#tenure = mine.tenure = tenure;

@@ -2,9 +2,10 @@ import type { Entry, Target } from "../driver.ts";
 import { bounded, either } from "./abort.ts";
 import { ask } from "./asking.ts";
 import { AcquireTimeoutError, ConnectionError } from "./errors.ts";
-import type { Place } from "./gate.ts";
+import { NOWHERE, type Place } from "./gate.ts";
 import type { Hold } from "./hold.ts";
 import type { Host } from "./host.ts";
+import type { Tenure } from "./tenure.ts";
 import type { Entrant } from "./turn.ts";
 
 /** How long a caller who gives up waits, in ms, for the backend to forget the attempt; then that goes on behind. */
@@ -24,23 +25,40 @@ export function take(
   entrant: Entrant,
   patience: Patience,
 ): Promise<Hold | undefined> {
-  // A try that was cut short by the loss of its session has left nothing.
-  if (!entrant.wait) return ask(host, () => takeNow(host, target, entrant, patience));
-  return takeNow(host, target, entrant, patience);
-}
-
-function takeNow(
-  host: Host,
-  target: Target,
-  entrant: Entrant,
-  patience: Patience,
-): Promise<Hold | undefined> {
+  if (!entrant.wait) return tryNow(host, target, entrant, patience);
   if (patience.signal !== undefined || patience.timeout !== undefined) {
     return takeSoon(host, target, entrant, patience);
   }
   const { present } = host;
   if (present) return present.gates.enter(target, entrant).hold;
   return host.tenure().then(({ gates }) => gates.enter(target, entrant).hold);
+}
+
+/** A try that was cut short by the loss of its session has left nothing; one that had no answer in time is given up. */
+async function tryNow(
+  host: Host,
+  target: Target,
+  entrant: Entrant,
+  { signal }: Patience,
+): Promise<Hold | undefined> {
+  signal?.throwIfAborted();
+  let place = NOWHERE;
+  let isOver = false;
+  const leave = () => {
+    isOver = true;
+    return place.leave(signal?.reason).catch(() => {});
+  };
+  const enter = ({ gates }: Tenure) => {
+    if (!isOver) place = gates.enter(target, entrant);
+    return place.hold;
+  };
+  const trying = ask(host, enter, leave);
+  try {
+    return await (signal ? either(trying, signal) : trying);
+  } catch (error) {
+    if (signal?.aborted) await bounded(host.clock, leave(), PATIENCE);
+    throw error;
+  }
 }
 
 async function takeSoon(
@@ -85,13 +103,14 @@ export async function explain(
   host: Host,
   target: Target,
   late: AcquireTimeoutError,
+  until: number = host.clock.now() + host.timeout,
 ): Promise<AcquireTimeoutError | ConnectionError> {
   try {
     if (host.state !== "connected") {
       throw new ConnectionError("the connection is away", { driver: host.driver });
     }
-    const tenure = await host.tenure();
-    const entries = await tenure.session.locks.entries(target);
+    const tenure = await host.tenure(until);
+    const entries = await host.inTime(tenure.session.locks.entries(target), until);
     const isOurs = ({ memberId, token }: Entry) =>
       memberId === host.memberId && tenure.gates.holds(target, token);
     return new AcquireTimeoutError(`${late.message}: ${describe(entries, isOurs)}`, { driver: host.driver });

@@ -1,5 +1,6 @@
 import type { Clock, Session } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
+import type { Deadlines } from "./deadlines.ts";
 import { ConnectionError, CoordError, SessionLostError } from "./errors.ts";
 import { GateKeeper } from "./gate.ts";
 import { LeaseClock, type Stamp, stamp } from "./lease_clock.ts";
@@ -17,6 +18,7 @@ export interface TenureOptions {
   readonly heartbeat: "auto" | "manual";
   /** The deadline of one operation, in ms. */
   readonly timeout: number;
+  readonly deadlines: Deadlines;
   /** Called when a beat had no answer, and when one has again. */
   answered(isAnswered: boolean): void;
 }
@@ -33,6 +35,7 @@ export class Tenure {
   readonly timeout: number;
   /** When it began, by the clock. */
   readonly since: number;
+  readonly #deadlines: Deadlines;
   readonly #answered: (isAnswered: boolean) => void;
   #isAnswered = true;
   readonly #lease: LeaseClock;
@@ -54,6 +57,7 @@ export class Tenure {
     this.driver = options.driver;
     this.timeout = options.timeout;
     this.since = options.clock.now();
+    this.#deadlines = options.deadlines;
     this.#answered = options.answered;
     this.interval = Math.min(session.ttl / 3, (session.ttl - margin) / 2);
     this.#strict = session.ends !== "kernel" || options.heartbeat === "manual";
@@ -107,11 +111,16 @@ export class Tenure {
     }
   }
 
+  /** Settles as the call does, or rejects soon after the deadline, by default that of an operation from now on. */
+  inTime<T>(call: Promise<T>, until: number = this.clock.now() + this.timeout): Promise<T> {
+    return this.#deadlines.inTime(call, until);
+  }
+
   /** Renews the session; resolves with the ms until the next beat is due. */
   async beat(): Promise<number> {
     const sent = stamp(this.clock);
     try {
-      await this.run((session) => session.beat());
+      await this.inTime(this.run((session) => session.beat()));
       this.#hear(true);
     } catch (error) {
       if (error instanceof ConnectionError) this.#hear(false);

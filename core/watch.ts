@@ -52,7 +52,8 @@ export class LevelWatch<S, E> {
     signal?.throwIfAborted();
     const watch = new LevelWatch(host, view, read);
     const first = Promise.withResolvers<void>();
-    watch.#running = watch.#run(first);
+    const until = host.clock.now() + host.timeout;
+    watch.#running = watch.#run(first, until);
     const end = () => void watch.end();
     signal?.addEventListener("abort", end, { once: true });
     host.closing.addEventListener("abort", end, { once: true });
@@ -62,7 +63,7 @@ export class LevelWatch<S, E> {
       first.reject(signal?.aborted ? signal.reason : host.closing.reason);
       watch.#wake();
     }, { once: true });
-    await first.promise;
+    await host.inTime(first.promise, until, () => watch.#ended.abort());
     return watch;
   }
 
@@ -102,10 +103,9 @@ export class LevelWatch<S, E> {
     return { done: true, value: undefined };
   }
 
-  async #run(first: PromiseWithResolvers<void>): Promise<void> {
+  async #run(first: PromiseWithResolvers<void>, until: number): Promise<void> {
     const { signal } = this.#ended;
-    const { clock, timeout } = this.#host;
-    const until = clock.now() + timeout;
+    const { clock } = this.#host;
     for (let started = false; !signal.aborted && !this.#view.final;) {
       try {
         const tenure = await (started ? this.#host.nextTenure(signal) : this.#host.tenure(until));

@@ -31,15 +31,20 @@ export class Contest {
   /** Tries, and waits if that is wanted. */
   async run(): Promise<Grant | undefined> {
     const { signal, wait } = this.#attempt;
+    const { clock, calls } = this.#session;
+    const until = clock.now() + calls.timeout;
     try {
       let standing = await either(this.#enter(), signal);
       while (standing.ahead !== undefined) {
-        if (!wait) return void await this.#leave();
+        if (!wait) return void await bounded(clock, this.#leave(), until - clock.now());
         standing = await this.#advance(standing);
       }
       return this.#hold(standing);
     } catch (error) {
-      if (!this.#session.calls.over) await this.#giveUp();
+      if (calls.over) throw error;
+      const left = this.#leave();
+      // Who gives up is told once nothing is left, if that can be done in good time; else the time is over.
+      if (signal.aborted) await bounded(clock, left, calls.timeout / 2);
       throw error;
     }
   }
@@ -75,11 +80,6 @@ export class Contest {
   #hold({ place }: Standing): TreeHold {
     const own = { name: this.#attempt.name, line: this.#line, entry: this.#entry, place };
     return new TreeHold(this.#session, { ...own, isDoubtful: this.#isDoubtful });
-  }
-
-  /** Removes the entry before the caller goes on, if that can be done in good time. */
-  async #giveUp(): Promise<void> {
-    await bounded(this.#session.clock, this.#leave(), this.#session.calls.timeout / 2);
   }
 
   #leave(): Promise<void> {

@@ -45,6 +45,51 @@ export const outages: readonly Case[] = [
     },
   },
   {
+    name: "a call has one deadline, what waits before it included, and close() has one",
+    holds: ["S16", "G21"],
+    needs: ["server"],
+    async run(stage) {
+      const own = await stage.ownServer();
+      const open = () => own.open({ ttl: 12_000 });
+      const [one, leaving, name] = [await open(), await open(), stage.name("lock")];
+      const lease = await one.lock(name).acquire();
+      const membership = await one.group(name).join({}, { create: true });
+      const held = Array.from({ length: 6 }, () => leaving.lock(stage.name("lock")).acquire());
+      await Promise.all([...held, leaving.group(name).join(), leaving.election(name).campaign()]);
+      // Neither has ever lost its connection.
+      own.server.pause();
+      const calls: Record<string, Promise<unknown>> = {
+        open: getCoordinator(stage.factory(own.url), { ttl: 12_000 }),
+        acquire: one.lock(stage.name("lock")).acquire({ timeout: 100 }),
+        tryAcquire: one.lock(stage.name("lock")).tryAcquire(),
+        holders: one.lock(name).holders(),
+        break: one.lock(stage.name("lock")).break(),
+        leader: one.election(name).leader(),
+        groups: one.groups(),
+        join: one.group(stage.name("group")).join({}, { create: true }),
+        isHeld: lease.isHeld(),
+        release: lease.release(),
+        heartbeat: one.heartbeat(),
+        "first update": one.group(name).update({ a: 1 }),
+        "second update": one.group(name).update({ a: 2 }),
+        "third update": membership.update({ a: 3 }),
+        members: one.group(name).members(),
+        watch: one.group(name).watch(),
+        leave: membership.leave(),
+      };
+      // Half a deadline more would be too much.
+      const most = one.session.ttl / 3 * 1.35;
+      const closed = within(leaving.close(), "close() has one deadline", most);
+      const ends = Object.entries(calls).map(async ([call, promise]) => {
+        const error = await within(failure(promise), `${call} has one deadline`, most);
+        assert.ok(error instanceof ConnectionError, `${call}: ${error}`);
+      });
+      await Promise.all([...ends, closed]);
+      own.server.resume();
+      await stage.eventually(() => one.lock(name).acquire());
+    },
+  },
+  {
     name: "a wait and its hold outlast a server that is away for longer than a call may take",
     holds: ["S9", "S10"],
     needs: ["proxy", "expiry"],
