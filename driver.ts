@@ -8,7 +8,8 @@
  * Rules for every function of a driver:
  * - It settles within `OpenOptions.timeout`, or what that becomes with another ttl, the watches and the wait of an
  *   `acquire` apart, whose first request is bounded like any other; what could not be carried out by then rejects with
- *   `ConnectionError`. While the connection is being restored it waits for that, within the same bound.
+ *   `ConnectionError`. While the connection is being restored it waits for that, within the same bound. Core waits for
+ *   no call much longer than that: the one who called hears that its outcome is unknown.
  * - A request whose answer was lost is resolved by looking: attempts and presences carry unique ids for that.
  * - Errors of a client library are the `cause` of ours.
  * - Once `Session.lost` has fired or `close()` was called, calls reject with `SessionLostError`, `Grant.release()` and
@@ -93,11 +94,13 @@ export interface Session {
   readonly locks: LockStore;
   readonly groups: GroupStore;
   /**
-   * Renews the session and everything on it in a constant number of round trips, and fires the `lost` of every grant
-   * and presence that it finds gone. Core notes the time before the call. Rejecting means unknown, not lost.
+   * Renews the session and everything on it, and fires the `lost` of every grant and presence that it finds gone. That
+   * takes a constant number of round trips per connection, however much there is; where the backend limits what one
+   * request may ask for, as many as its batches (of 128 operations on etcd, of 64 on Consul). Core notes the time before
+   * the call. Rejecting means unknown, not lost.
    */
   beat(): Promise<void>;
-  /** Gives everything back and disconnects; idempotent, never rejects. */
+  /** Gives everything back and disconnects, within the deadline of one operation; idempotent, never rejects. */
   close(): Promise<void>;
   /**
    * Lets go of a session whose deadline has passed: nothing is released, resigned, left or ended before the backend

@@ -73,8 +73,6 @@ class Gate {
   readonly #idle: () => void;
   readonly #queue: Turn[] = [];
   readonly #holds = new Set<Hold>();
-  /** The shared turn that was granted last: later readers may join it for a while. */
-  #joinable: Turn | undefined;
   #running: Turn | undefined;
 
   /** @param keeper how to enter again, since this gate may be forgotten by then; and how to be forgotten */
@@ -91,12 +89,11 @@ class Gate {
   }
 
   enter(entrant: Entrant): Place {
-    // A try asks the backend also beside a hold of our own: a writer elsewhere may be waiting.
-    const shared = entrant.mode === "shared" && entrant.wait ? this.#openTurn() : undefined;
-    if (shared) return this.#join(shared);
+    // Who comes later than the grant asks the backend, also beside a hold of our own: a writer elsewhere may be waiting.
+    const last = this.#queue.at(-1);
+    if (entrant.mode === "shared" && entrant.wait && last?.open) return this.#join(last);
     if (!entrant.wait && this.#queue.length > 0) return this.#joinTry(entrant.mode);
     if (!entrant.wait && this.#conflicts(entrant.mode)) return this.#doubt(entrant);
-    if (entrant.mode === "exclusive") this.#close();
     const turn = new Turn(entrant);
     this.#queue.push(turn);
     const place = this.#join(turn);
@@ -138,26 +135,8 @@ class Gate {
     for (const turn of [...this.#queue]) this.#drop(turn, reason);
   }
 
-  /** The turn that a further reader may share: the last of the line, or else the one that holds. */
-  #openTurn(): Turn | undefined {
-    const last = this.#queue.at(-1);
-    if (last) return last.open ? last : undefined;
-    const held = this.#joinable?.hold;
-    // Readers that keep coming must not keep a writer of another coordinator out.
-    if (!held?.live || this.#tenure.clock.now() - held.at > this.#tenure.session.ttl / 2) this.#close();
-    return this.#joinable;
-  }
-
-  /** The first writer that arrives closes the batch of readers. */
-  #close(): void {
-    const last = this.#queue.at(-1);
-    if (last) last.open = false;
-    this.#joinable = undefined;
-  }
-
   #join(turn: Turn): Place {
     turn.callers++;
-    turn.hold?.claim();
     return { hold: turn.settled.promise, leave: (reason) => this.#leave(turn, reason) };
   }
 
@@ -214,7 +193,6 @@ class Gate {
     const wanted = !turn.abort.signal.aborted;
     const hold = new Hold(this.#tenure, grant, turn.mode, wanted ? turn.callers : 1, (gone) => {
       this.#holds.delete(gone);
-      if (this.#joinable?.hold === gone) this.#joinable = undefined;
       this.#rest();
     });
     // The answer may have come after a stall that outlived the session.
@@ -226,7 +204,6 @@ class Gate {
       return;
     }
     turn.hold = hold;
-    if (turn.open) this.#joinable = turn;
     turn.settled.resolve(hold);
   }
 

@@ -13,8 +13,6 @@ export class Hold {
   readonly grant: Grant;
   readonly mode: Mode;
   readonly tenure: Tenure;
-  /** When it was granted, by the tenure's clock. */
-  readonly at: number;
   readonly #users = new Set<HoldUser>();
   readonly #gone: () => void;
   #claims: number;
@@ -30,7 +28,6 @@ export class Hold {
     this.tenure = tenure;
     this.grant = grant;
     this.mode = mode;
-    this.at = tenure.clock.now();
     this.#claims = claims;
     this.#gone = () => gone(this);
     const lost = () => this.#lose(toLockLost(grant.lost.reason, tenure.driver));
@@ -42,11 +39,6 @@ export class Hold {
   /** Whether the lock is, as far as we know, held. */
   get live(): boolean {
     return !this.#over && this.tenure.check();
-  }
-
-  /** One more will use the hold. */
-  claim(): void {
-    this.#claims++;
   }
 
   /** Tells a user, now or later, when the lock is lost. */

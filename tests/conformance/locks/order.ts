@@ -139,11 +139,16 @@ export const order: readonly Case[] = [
       const served: string[] = [];
       const writer = two.lock(name).use(() => void served.push("writer"));
       await stage.queued(name, 1);
-      const late = three.lock(name).use(() => void served.push("reader"), { mode: "shared" });
+      const read = (coord: Coordinator) =>
+        coord.lock(name).use(() => void served.push("reader"), { mode: "shared" });
+      const late = [read(three)];
       await stage.queued(name, 2);
+      // Also one whose coordinator reads already.
+      late.push(read(one));
+      await stage.queued(name, 3);
       await reader.release();
-      await within(Promise.all([writer, late]), "both were served");
-      assert.deepEqual(served, ["writer", "reader"]);
+      await within(Promise.all([writer, ...late]), "all were served");
+      assert.deepEqual(served, ["writer", "reader", "reader"]);
     },
   },
   {
