@@ -99,6 +99,16 @@ export const shared: readonly Case[] = [
       assert.deepEqual([await after(50, late), served], ["pending", ["writer"]]);
       await lease.release();
       assert.equal(await (await within(late, "the last reader holds")).release(), true);
+      // While all of them wait for another coordinator.
+      const busy = await (await stage.open()).lock(name).acquire();
+      const order: string[] = [];
+      const uses = (["shared", "exclusive", "shared"] as const).map((mode, at) =>
+        lock.use(() => void order.push(`${at} ${mode}`), { mode })
+      );
+      await stage.queued(name, 1);
+      await busy.release();
+      await within(Promise.all(uses), "all were served");
+      assert.deepEqual(order, ["0 shared", "1 exclusive", "2 shared"]);
     },
   },
   {
