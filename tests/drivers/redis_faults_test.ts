@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
@@ -443,5 +445,58 @@ test(
     await last.close();
     // What died leaves its session key, for as long as its ttl.
     await until(async () => (await world.leftovers()).length === 0, "nothing is left", 1500);
+  },
+);
+
+/** Forwards to a port of this machine; the connection that came first can be left on the server while its client goes. */
+async function startFork(
+  port: number,
+): Promise<{ port: number; first(): Socket; strand(): void } & AsyncDisposable> {
+  const pairs: [client: Socket, upstream: Socket][] = [];
+  const server = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    for (const socket of [client, upstream]) socket.on("error", () => {});
+    client.pipe(upstream);
+    upstream.pipe(client);
+    pairs.push([client, upstream]);
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const first = () => {
+    assert.ok(pairs[0], "somebody is connected");
+    return pairs[0];
+  };
+  return {
+    port: (server.address() as AddressInfo).port, // It listens on a port.
+    first: () => first()[1],
+    strand() {
+      const [client, upstream] = first();
+      client.unpipe(upstream);
+      upstream.unpipe(client).resume();
+      client.resume();
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of pairs.flat()) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
+
+test(
+  "a connection that was given up is closed on the server, with all that may still come on it",
+  OPTIONS,
+  async () => {
+    await using world = await startWorld();
+    await using fork = await startFork(world.server.port);
+    const party = await world.open("a", { url: world.server.urlAt(fork.port), ttl: 20_000 });
+    const closed = once(fork.first(), "close");
+    const held = await party.take("l");
+    fork.strand();
+    // Without an answer on the first connection it makes another.
+    assert.equal(await held.check(), true);
+    let isClosed = false;
+    void closed.then(() => isClosed = true);
+    await until(() => isClosed, "the server has closed the first");
+    assert.equal(await held.release(), true);
   },
 );
