@@ -115,3 +115,16 @@ test(
     }
   },
 );
+
+test("what is granted to an attempt that nobody knows any more is given back", OPTIONS, async () => {
+  await using world = await startWorld();
+  const [a, b] = [await world.open("a", { ttl: 60_000 }), await world.open("b", { ttl: 60_000 })];
+  const held = await b.take("l");
+  // The session is one of redis; this request comes so late that its withdrawal is forgotten.
+  const session = a as unknown as RedisSession;
+  const own = encode(attempt("l").id);
+  await session.call(ACQUIRE, session.keys.lock(LOCK), [own, "x", "wait", "", ""]);
+  assert.equal((await b.locks.entries(LOCK)).length, 2);
+  await held.release();
+  await until(async () => (await b.locks.entries(LOCK)).length === 0, "nobody holds it or waits");
+});
