@@ -1,5 +1,6 @@
 import {
   CapacityError,
+  ConnectionError,
   GroupAlreadyExistError,
   GroupNotCreatedError,
   GroupNotEmptyError,
@@ -54,9 +55,13 @@ export class Groups implements GroupStore {
     try {
       await this.#change(JOIN, id, args, memberId);
     } catch (error) {
-      member.abandon(error);
+      member.forget();
+      // It may have been carried out all the same.
+      if (error instanceof ConnectionError) member.giveBack();
       throw error;
     }
+    // Evicted after a first try without an answer: what the second one brought about is nobody's.
+    if (member.lost.aborted) member.giveBack();
     member.joined = true;
     return member;
   }

@@ -1,4 +1,4 @@
-import { ConnectionError, MemberNotJoinedError } from "../../core/errors.ts";
+import { MemberNotJoinedError } from "../../core/errors.ts";
 import type { Presence } from "../../driver.ts";
 import type { Wire } from "./wire.ts";
 import { REMOVE } from "./group_scripts.ts";
@@ -54,10 +54,8 @@ export class Member implements Presence {
     this.#session.depart(this);
   }
 
-  /** After a join that failed: it may have been carried out all the same. */
-  abandon(error: unknown): void {
-    this.forget();
-    if (!(error instanceof ConnectionError)) return;
+  /** Removes what nobody wants, now or whenever there is a chance. */
+  giveBack(): void {
     void this.#session.owe(this.presence, () => this.#session.call(REMOVE, this.tag, this.#removal()));
   }
 

@@ -10,6 +10,8 @@ import {
   SessionLostError,
 } from "../../core/errors.ts";
 import type { GroupSnapshot, Joining } from "../../driver.ts";
+import { JOIN } from "../../drivers/redis/group_scripts.ts";
+import type { RedisSession } from "../../drivers/redis/session.ts";
 import { findBinary } from "../servers/binaries.ts";
 import { fired, NEVER, type Party, startWorld, until } from "./redis_world.ts";
 
@@ -243,3 +245,26 @@ test("a dead member is replaced without being asked, and its group can be delete
   await assert.rejects(c.groups.update("g", "a", "1"), MemberNotJoinedError);
   await c.groups.delete("g");
 });
+
+test(
+  "a member that was evicted while its join was under way is not there when the join is repeated",
+  OPTIONS,
+  async () => {
+    await using world = await startWorld();
+    const [a, b] = [await world.open("a", { ttl: 60_000 }), await world.open("b")];
+    await a.groups.create("g");
+    // The session is one of redis; its join is carried out, its answer lost, the member evicted, and the join sent again.
+    const session = a as unknown as RedisSession;
+    const call = session.call.bind(session);
+    session.call = async (script, ...rest) => {
+      if (script !== JOIN) return await call(script, ...rest);
+      await call(script, ...rest);
+      await b.groups.remove("g", "a");
+      await until(() => session.members.size === 0, "the member has heard of it");
+      return await call(script, ...rest);
+    };
+    const presence = await a.groups.join("g", joining("p"));
+    assert.ok(presence.lost.reason instanceof MemberNotJoinedError);
+    await until(async () => (await b.groups.members("g")).members.size === 0, "nobody is a member");
+  },
+);
