@@ -26,9 +26,10 @@ export const waking: readonly Case[] = [
         }
       };
       const first = await one.lock(name).acquire({ mode: "shared" });
-      const coming = keepComing();
       const writer = two.lock(name).acquire();
       await stage.queued(name, 1);
+      const coming = keepComing();
+      await elapse(200);
       await first.release();
       const lease = await within(writer, "the writer holds the lock").finally(() => done.abort());
       await coming;
