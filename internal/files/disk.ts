@@ -1,6 +1,25 @@
 import * as path from "node:path";
 import { codeOf, ifThere } from "./failure.ts";
 
+/** What a file is told by from the one that it replaces. */
+export interface Stamp {
+  /** Its inode, time and size. */
+  readonly text: string;
+  /** In ms since 1970, as exact as the file system is. */
+  readonly modified: number;
+}
+
+/**
+ * A clock of files ticks as seldom as every 10 ms, and a file that is replaced leaves its inode to the next: so long
+ * after it was written, in ms, a stamp tells nothing for certain.
+ */
+const UNSURE = 50;
+
+/** Whether an equal stamp that is seen from `now` on means the same file. */
+export function isCertain({ modified }: Stamp, now: number): boolean {
+  return modified + UNSURE < now;
+}
+
 /** What is done with files and directories, apart from locking. Errors have the system's `code`. */
 export interface Disk {
   /** The names in a directory. */
@@ -21,8 +40,8 @@ export interface Disk {
   append(path: string, text: string): void;
   /** Makes a file empty. */
   truncate(path: string): void;
-  /** Changes whenever a file is replaced; undefined: there is none. */
-  stampOf(path: string): string | undefined;
+  /** Undefined: there is no such file. */
+  stampOf(path: string): Stamp | undefined;
 }
 
 /** The names in a directory; none if it is missing. */

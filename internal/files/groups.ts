@@ -129,18 +129,16 @@ export class FileGroups implements GroupStore {
     this.hear(undefined);
   }
 
-  /** Removes all memberships; what cannot be removed counts as dead with the session. */
+  /** Removes all memberships, at once; what cannot be removed counts as dead with the session. */
   async close(): Promise<void> {
-    for (const { dir, file, id } of [...this.#presences.values()]) {
-      try {
-        await dir.enter(() => {
-          if (readMember(this.#context.disk, file)?.presence === id) this.#erase(dir, file);
-        });
-      } catch {
-        // A stopped process in the gate, or a group that is gone.
-      }
-    }
+    const removals = [...this.#presences.values()].map(({ dir, file, id }) =>
+      dir.enter(() => {
+        if (readMember(this.#context.disk, file)?.presence === id) this.#erase(dir, file);
+      })
+    );
     this.#presences.clear();
+    // Somebody may have stopped in a gate, or deleted the group.
+    await Promise.allSettled(removals);
   }
 
   /** The dead leave their files: they are looked for whenever that many files more may have come. */

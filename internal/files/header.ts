@@ -63,20 +63,22 @@ export function readHeader(file: LockFile): { queued: boolean; header: Stored | 
   return { queued, header: length < RECORD ? undefined : parse(head) };
 }
 
-/** The whole of it, which another process may be changing: torn is undefined. */
-export function readAll(file: LockFile): Header | undefined {
+/** Read while another process was writing. */
+export const TORN: unique symbol = Symbol("torn");
+
+/** The whole of it, which another process may be changing. Undefined: empty, or cut off. */
+export function readAll(file: LockFile): Header | typeof TORN | undefined {
   let block = makeBlock(1024);
   let length = file.read(block.bytes, 0);
-  const header = length < RECORD ? undefined : parse(block);
-  if (!header) return undefined;
+  if (length < RECORD) return undefined;
+  const header = parse(block);
+  if (!header) return TORN;
   const end = RECORD + block.view.getUint32(RECORD_SIZE, true);
   if (end > length) {
     block = makeBlock(end);
     length = file.read(block.bytes, 0);
   }
-  if (length < end || checksum(block, RECORD, end) !== block.view.getUint32(RECORD_SUM, true)) {
-    return undefined;
-  }
+  if (length < end || checksum(block, RECORD, end) !== block.view.getUint32(RECORD_SUM, true)) return TORN;
   return { ...header, record: decoder.decode(block.bytes.subarray(RECORD, end)) };
 }
 

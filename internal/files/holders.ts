@@ -5,34 +5,53 @@ import type { Context } from "./context.ts";
 import { inDirectory, listNames, removeFile } from "./disk.ts";
 import { ifThere } from "./failure.ts";
 import { raise } from "./fence.ts";
+import { sleep } from "../clock.ts";
 import { withGate } from "./gate.ts";
-import { readAll, writeHeader, writeQueued } from "./header.ts";
+import { readAll, TORN, writeHeader, writeQueued } from "./header.ts";
 import type { LockDir } from "./lock_dir.ts";
 import { type OwnerRecord, parseRecord } from "./record.ts";
 
-/** How often a record that is just being written is read again. */
+/** How often a record that is just being written is read again, at once and after a rest. */
 const TRIES = 3;
 
-/** The exclusive holder: its record is in the lock file, and counts while its session lives. */
-export function readExclusive(context: Context, dir: LockDir): OwnerRecord | undefined {
+/** Who writes takes no longer, in ms, unless it is stopped by the system just then. */
+const REST = 2;
+
+/** After so many rests the file is torn for good, by a disk that was full or by somebody else. */
+const RESTS = 50;
+
+/**
+ * The exclusive holder: its record is in the lock file, and counts while its session lives. Torn: it is just being
+ * written, which says nothing of whether there is one.
+ */
+export function readExclusive(context: Context, dir: LockDir): OwnerRecord | typeof TORN | undefined {
   const file = ifThere(() => context.platform.open(dir.lock, "read"));
   if (!file) return undefined;
   try {
     for (let i = 0; i < TRIES; i++) {
       const header = readAll(file);
-      if (!header) continue;
-      const owner = parseRecord(header.record);
+      if (header === TORN) continue;
+      const owner = header && parseRecord(header.record);
       return owner && context.isAlive(owner.session) ? owner : undefined;
     }
-    return undefined;
+    return TORN;
   } finally {
     file.close();
   }
 }
 
+async function readWhole(context: Context, dir: LockDir): Promise<OwnerRecord | undefined> {
+  for (let i = 0; i < RESTS; i++) {
+    const owner = readExclusive(context, dir);
+    if (owner !== TORN) return owner;
+    await sleep(context.clock, REST);
+  }
+  return undefined;
+}
+
 /** All holders that write records, which excludes other programs that lock the file. */
-export function readHolders(context: Context, dir: LockDir): OwnerRecord[] {
-  const exclusive = readExclusive(context, dir);
+export async function readHolders(context: Context, dir: LockDir): Promise<OwnerRecord[]> {
+  const exclusive = await readWhole(context, dir);
   if (exclusive) return [exclusive];
   const holders: OwnerRecord[] = [];
   for (const name of listNames(context.disk, dir.holders)) {
@@ -59,13 +78,11 @@ export function readWaiters(dir: LockDir): OwnerRecord[] {
 export async function breakLock(context: Context, dir: LockDir): Promise<boolean> {
   if (context.platform.identify(dir.lock) === undefined) return false;
   const holders = await withGate(dir.fence, { keeper: context, create: true }, async (fence) => {
-    const found = readHolders(context, dir);
+    const found = await readHolders(context, dir);
     if (found.length === 0 && isFree(dir)) return undefined;
-    await replace(context, dir, fence);
-    for (const name of listNames(context.disk, dir.holders)) {
-      removeFile(context.disk, path.join(dir.holders, name));
-    }
-    return found;
+    const before = new Set(listNames(context.disk, dir.holders));
+    const last = await replace(context, dir, fence);
+    return [...found, ...forget(context, dir, { before, last })];
   });
   if (!holders) return false;
   for (const session of new Set(holders.map((owner) => owner.session))) {
@@ -74,6 +91,27 @@ export async function breakLock(context: Context, dir: LockDir): Promise<boolean
   dir.ringLeaders();
   context.wires.changed(dir.key);
   return true;
+}
+
+/**
+ * Removes the records of the readers of a lock that was broken, and answers with them. Some may have come since it was
+ * looked at; others have the new lock already, of which all tokens are greater than `last`.
+ */
+function forget(
+  context: Context,
+  dir: LockDir,
+  { before, last }: { before: ReadonlySet<string>; last: bigint },
+): OwnerRecord[] {
+  const former: OwnerRecord[] = [];
+  for (const name of listNames(context.disk, dir.holders)) {
+    const file = path.join(dir.holders, name);
+    const owner = parseRecord(ifThere(() => context.disk.read(file)) ?? "");
+    const isFormer = owner?.token === undefined ? before.has(name) : owner.token <= last;
+    if (!isFormer) continue;
+    removeFile(context.disk, file);
+    if (owner) former.push(owner);
+  }
+  return former;
 }
 
 /** Other programs may hold it without a record. */
@@ -86,14 +124,17 @@ function isFree(dir: LockDir): boolean {
   return free;
 }
 
-async function replace(context: Context, dir: LockDir, fence: LockFile): Promise<void> {
+/** Answers with a token that is greater than all of the old file's, and less than those of the new one. */
+async function replace(context: Context, dir: LockDir, fence: LockFile): Promise<bigint> {
   const fresh = `${dir.lock}.${randomUUID()}`;
   const file = inDirectory(() => dir.ensure(), () => context.platform.open(fresh, "create"));
   try {
-    writeHeader(file, { epoch: context.epoch, ...await raise(context, fence), record: "" });
+    const raised = await raise(context, fence);
+    writeHeader(file, { epoch: context.epoch, ...raised, record: "" });
     // Somebody may wait; the next holder looks and takes the mark back.
     writeQueued(file, true);
     context.disk.rename(fresh, dir.lock);
+    return raised.counter;
   } catch (error) {
     removeFile(context.disk, fresh);
     throw error;

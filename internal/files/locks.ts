@@ -4,6 +4,7 @@ import { watchChanges } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { FileGrant } from "./grant.ts";
 import { breakLock, readExclusive, readHolders, readWaiters } from "./holders.ts";
+import { TORN } from "./header.ts";
 import { Latch } from "../latch.ts";
 import { LockDir } from "./lock_dir.ts";
 import { type OwnerRecord, toEntry } from "./record.ts";
@@ -38,9 +39,9 @@ export class FileLocks implements LockStore {
   }
 
   entries(target: Target): Promise<Entry[]> {
-    return this.#run(`list the holders of ${JSON.stringify(target.name)}`, () => {
+    return this.#run(`list the holders of ${JSON.stringify(target.name)}`, async () => {
       const dir = this.#dir(target);
-      return [...readHolders(this.#context, dir), ...readWaiters(dir)].map(toEntry);
+      return [...await readHolders(this.#context, dir), ...readWaiters(dir)].map(toEntry);
     });
   }
 
@@ -55,6 +56,8 @@ export class FileLocks implements LockStore {
         { clock, signal, ended },
         (before) => {
           const now = readExclusive(this.#context, dir);
+          // Whoever is writing tells when it is done.
+          if (now === TORN) return before && this.#context.isAlive(before.session) ? before : undefined;
           return isSameOwner(now, before) ? before : now;
         },
       );

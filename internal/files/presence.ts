@@ -1,6 +1,7 @@
 import { MemberNotJoinedError } from "../../core/errors.ts";
 import type { Presence } from "../../driver.ts";
 import type { Context } from "./context.ts";
+import { isCertain } from "./disk.ts";
 import type { GroupDir } from "./group_dir.ts";
 import { readMember } from "./member_file.ts";
 
@@ -39,11 +40,12 @@ export class FilePresence implements Presence {
 
   /** Looks whether it is still there; reads the file only when that has changed. */
   look(): void {
-    const { disk, failures } = this.#context;
+    const { disk, failures, clock } = this.#context;
     failures.attempt(`check the membership in group "${this.dir.id}"`, () => {
       const stamp = disk.stampOf(this.file);
-      if (stamp !== undefined && stamp === this.#stamp) return;
-      if (readMember(disk, this.file)?.presence === this.id) this.#stamp = stamp;
+      if (stamp !== undefined && stamp.text === this.#stamp) return;
+      const certain = stamp && isCertain(stamp, clock.wall()) ? stamp.text : undefined;
+      if (readMember(disk, this.file)?.presence === this.id) this.#stamp = certain;
       else this.#lose();
     });
   }

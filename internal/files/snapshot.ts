@@ -1,12 +1,13 @@
 import * as path from "node:path";
 import type { MemberRecord } from "../../driver.ts";
 import type { Context } from "./context.ts";
-import { listNames, removeFile } from "./disk.ts";
+import { isCertain, listNames, removeFile } from "./disk.ts";
 import { isMemberFile, type Member, readMember } from "./member_file.ts";
 
 /** A file as it was last read; without a member it is torn or foreign. */
 interface Known {
-  readonly stamp: string;
+  /** Undefined: it may be replaced by one that looks alike. */
+  readonly stamp: string | undefined;
   readonly member: Member | undefined;
   readonly record: MemberRecord | undefined;
 }
@@ -57,9 +58,11 @@ export class Snapshots {
     const file = path.join(this.#directory, name);
     const stamp = this.#context.disk.stampOf(file);
     const known = this.#known.get(name);
-    if (stamp === undefined || known?.stamp === stamp) return stamp === undefined ? undefined : known;
+    if (stamp === undefined || known?.stamp === stamp.text) return stamp && known;
+    const certain = isCertain(stamp, this.#context.clock.wall()) ? stamp.text : undefined;
     const member = readMember(this.#context.disk, file);
-    return { stamp, member, record: member && toRecord(member) };
+    const isSame = JSON.stringify(member) === JSON.stringify(known?.member);
+    return { member, record: isSame ? known?.record : member && toRecord(member), stamp: certain };
   }
 
   /** Members of one session are asked for once. */

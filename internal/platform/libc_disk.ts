@@ -30,7 +30,9 @@ export function libcDisk(libc: Libc): Disk {
     truncate: (path) => write(libc, "", { path, flags: O_TRUNC }),
     stampOf(path) {
       const status = statusAt(libc, path);
-      return status && `${status.ino} ${status.modified} ${status.size}`;
+      if (!status) return undefined;
+      const { ino, modified, size } = status;
+      return { text: `${ino} ${modified} ${size}`, modified };
     },
   };
   return disk;

@@ -17,7 +17,7 @@ export const nodeDisk: Disk = {
   truncate: (path) => fs.truncateSync(path, 0),
   stampOf(path) {
     const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false });
-    return stat && `${stat.ino} ${stat.mtimeNs} ${stat.size}`;
+    return stat && { text: `${stat.ino} ${stat.mtimeNs} ${stat.size}`, modified: Number(stat.mtimeMs) };
   },
 };
 
