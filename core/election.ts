@@ -2,7 +2,13 @@ import type { Entry, Target } from "../driver.ts";
 import { sleep } from "../internal/clock.ts";
 import { ask } from "./asking.ts";
 import type { CampaignOptions, Election, Leader, Leadership, LeaderWatch } from "./api/election.ts";
-import { AcquireTimeoutError, ConnectionError, LockLostError, SessionLostError } from "./errors.ts";
+import {
+  AcquireTimeoutError,
+  CapacityError,
+  ConnectionError,
+  LockLostError,
+  SessionLostError,
+} from "./errors.ts";
 import type { Host } from "./host.ts";
 import { HeldLease } from "./lease.ts";
 import { checkDuration } from "./names.ts";
@@ -33,8 +39,8 @@ export class NamedElection implements Election {
   }
 
   async lead(fn: (leadership: Leadership) => Promise<void>, options: CampaignOptions = {}): Promise<void> {
-    for (;;) {
-      const leadership = await this.#campaignOn(options);
+    for (let hasLed = false;; hasLed = true) {
+      const leadership = await this.#campaignOn(options, hasLed);
       const stop = () => leadership.retire(options.signal?.reason);
       options.signal?.addEventListener("abort", stop, { once: true });
       if (options.signal?.aborted) stop();
@@ -67,13 +73,15 @@ export class NamedElection implements Election {
     return new WatchedLeader(view, watch);
   }
 
-  /** Campaigns, on one session after the other, while the backend comes and goes. */
-  async #campaignOn(options: CampaignOptions): Promise<WonLeadership> {
+  /** Campaigns, on one session after the other, while the backend comes and goes, or has no room for one that has led. */
+  async #campaignOn(options: CampaignOptions, hasLed: boolean): Promise<WonLeadership> {
     for (let tries = 0;; tries++) {
       try {
         return await this.#campaign(options);
       } catch (error) {
-        if (!(error instanceof SessionLostError || error instanceof ConnectionError)) throw error;
+        const isPassing = error instanceof SessionLostError || error instanceof ConnectionError ||
+          (hasLed && error instanceof CapacityError);
+        if (!isPassing) throw error;
         await sleep(
           this.#host.clock,
           Math.min(AGAIN * 2 ** tries, this.#host.timeout),

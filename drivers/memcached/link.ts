@@ -101,6 +101,11 @@ export class Link {
       if (settings.get("cas_enabled") === "no") {
         throw new Error("the server keeps no versions of items: it was started with -C");
       }
+      if (settings.get("evictions") === "off") {
+        // One who waits for a lock would take it away from its holder.
+        const harm = "a write that has no room deletes what it should replace";
+        throw new Error(`${harm}: the server was started with -M; start it without, and with more -m`);
+      }
       link.largest = Number(settings.get("item_size_max") ?? 1_048_576) - OVERHEAD;
       return link;
     } catch (error) {

@@ -3,14 +3,20 @@ import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
 
 /** What the servers say, by number, where their own words would not tell what to do. */
 const WORDS: ReadonlyMap<number, string> = new Map([
-  [1040, "it has no connection left: raise its max_connections, or close some"],
   [1044, "the user may not use the database"],
   [1045, "the server refuses the user: the password is wrong, or it demands another certificate"],
   [1049, "the database does not exist: create it, the tables are made by themselves"],
-  [1203, "the user has no connection left: raise its max_user_connections"],
-  [1226, "the user has used up what the server allows it: raise the user's limits"],
   [1290, "it is read-only, as a replica is: name the one that takes writes"],
   [1836, "it is read-only, as a replica is: name the one that takes writes"],
+]);
+
+/** What it has no room for, and what raises the limit. */
+const ROOM: ReadonlyMap<number, string> = new Map([
+  [1021, "its disk is full: make room there"],
+  [1040, "it has no connection left: raise its max_connections, or close some"],
+  [1114, "a table is full: make room on its disk"],
+  [1203, "the user has no connection left: raise its max_user_connections"],
+  [1226, "the user has used up what the server allows it: raise the user's limits"],
 ]);
 
 /** More at once than the server reads. */
@@ -54,6 +60,10 @@ export function translate(error: unknown): Error {
     return new Interrupted(message, { cause: error });
   }
   if (number === TOO_LARGE) return tooLarge(message, error);
+  const room = ROOM.get(number);
+  if (room !== undefined) {
+    return new CapacityError(`Cannot use mysql: ${room}`, { driver: "mysql", cause: error });
+  }
   if (number === DENIED) {
     const rights = "SELECT, INSERT, UPDATE and DELETE on the tables, and CREATE once";
     return new Error(`${message}: it needs ${rights}`, { cause: error });

@@ -17,8 +17,6 @@ import { prepare } from "./prepare.ts";
 import { PostgresqlSide } from "./side.ts";
 import type { Source } from "./source.ts";
 
-const TOO_MANY = "53300";
-
 /** So many locks a session keeps the numbers of. */
 const REMEMBERED = 1000;
 
@@ -32,13 +30,6 @@ const OWNED = prepared(
   `select g.id, m.id from tooz.member m join tooz.groups g on g.number = m.group_number
    where m.session = $1 and g.space = $2`,
 );
-
-/** Says what can be done about a refusal where the server does not. */
-function explain(error: unknown): Error {
-  const { code, message } = error as { code?: string; message: string }; // Only errors are thrown here.
-  if (code !== TOO_MANY) return error as Error; // As above.
-  return new Interrupted(`${message}; raise max_connections, or have fewer connections`, { cause: error });
-}
 
 /** Unlike any other, ever; a positive number of 63 bits. */
 function newSession(): string {
@@ -91,7 +82,7 @@ export class PostgresqlStore implements Store {
       } catch (error) {
         store.destroy();
         options.signal.throwIfAborted();
-        failures.push(explain(error));
+        failures.push(error as Error); // Nothing else is thrown.
       }
     }
     const [failure] = failures;
@@ -165,13 +156,9 @@ export class PostgresqlStore implements Store {
   }
 
   async side(): Promise<PostgresqlSide> {
-    try {
-      const connection = await this.#connect(true);
-      await connection.askSoon(OPEN_SIDE, [this.session, this.space, bytes(this.#options.memberId)]);
-      return new PostgresqlSide(this, connection);
-    } catch (error) {
-      throw explain(error);
-    }
+    const connection = await this.#connect(true);
+    await connection.askSoon(OPEN_SIDE, [this.session, this.space, bytes(this.#options.memberId)]);
+    return new PostgresqlSide(this, connection);
   }
 
   async appear(): Promise<void> {

@@ -1,5 +1,6 @@
-import { CapacityError, ConnectionError } from "../../core/errors.ts";
+import { ConnectionError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
+import { isPassing } from "../../internal/passing.ts";
 import { Hold, type Place } from "./hold.ts";
 import { encode } from "./keys.ts";
 import { ACQUIRE } from "./lock_scripts.ts";
@@ -133,10 +134,7 @@ export class Contender implements Place, Caller {
   /** Who is in the queue stays there: the connection will be back, or the session is lost. */
   #fail(error: unknown): number {
     const isUnconfirmed = error instanceof Error && error.cause instanceof Unconfirmed;
-    const isPassing = error instanceof ConnectionError || error instanceof CapacityError;
-    if (this.#arrival !== "" && isPassing && !isUnconfirmed) {
-      return this.#session.ttl / 3;
-    }
+    if (this.#arrival !== "" && isPassing(error) && !isUnconfirmed) return this.#session.ttl / 3;
     this.end(error);
     if (error instanceof ConnectionError) void this.#session.withdraw(this.tag, this.mode, this.id);
     return 0;

@@ -1,7 +1,8 @@
-import { ConnectionError, SessionLostError } from "../../core/errors.ts";
+import { SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import type { Latch } from "../../internal/latch.ts";
 import { timeoutOf } from "../../internal/timeout.ts";
+import { isPassing } from "../../internal/passing.ts";
 import type { Contender } from "./contender.ts";
 import { Groups } from "./groups.ts";
 import type { Hold } from "./hold.ts";
@@ -140,7 +141,7 @@ export class RedisSession implements Session {
         await pay();
         this.#debts.delete(id);
       } catch (error) {
-        if (!(error instanceof ConnectionError)) this.#debts.delete(id);
+        if (!isPassing(error)) this.#debts.delete(id);
       }
     };
     this.#debts.set(id, debt);

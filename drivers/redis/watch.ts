@@ -1,5 +1,5 @@
-import { ConnectionError } from "../../core/errors.ts";
 import { Latch } from "../../internal/latch.ts";
+import { isPassing } from "../../internal/passing.ts";
 import type { RedisSession } from "./session.ts";
 
 /** What a look saw. */
@@ -51,7 +51,7 @@ async function attempt<T>(look: () => Promise<Level<T>>, first: boolean): Promis
   try {
     return await look();
   } catch (error) {
-    if (first || !(error instanceof ConnectionError)) throw error;
+    if (first || !isPassing(error)) throw error;
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 import { ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
-import { reasonOf } from "../reason.ts";
+import { isPassing } from "../passing.ts";
 import { TreeGroups } from "../tree/groups.ts";
 import type { Host } from "../tree/host.ts";
 import type { TreeMember } from "../tree/member.ts";
@@ -9,7 +9,8 @@ import { Holds } from "./holds.ts";
 import { SqlLocks } from "./locks.ts";
 import { Ring } from "./ring.ts";
 import { Sides } from "./sides.ts";
-import { Interrupted, type Store, type StoreOptions } from "./store.ts";
+import { failed } from "./failed.ts";
+import type { Store, StoreOptions } from "./store.ts";
 import { Turns } from "./turns.ts";
 
 /** Opens a session of a store; rejects with `Interrupted` where no server can be reached. */
@@ -51,17 +52,9 @@ export async function openSql(
     return session;
   } catch (cause) {
     options.signal.throwIfAborted();
-    throw cause instanceof ConnectionError || !(cause instanceof Error)
-      ? cause
-      : unreachable(settings.driver, cause);
+    if (cause instanceof ConnectionError || !(cause instanceof Error)) throw cause;
+    throw failed(`open a session on ${settings.driver}`, settings.driver, cause);
   }
-}
-
-function unreachable(driver: string, cause: Error): ConnectionError {
-  return new ConnectionError(`Cannot open a session on ${driver}: ${reasonOf(cause)}`, {
-    driver,
-    cause: cause instanceof Interrupted ? cause.cause ?? cause : cause,
-  });
 }
 
 /** One life of a coordinator in a database: that of one connection. */
@@ -171,7 +164,7 @@ export class SqlSession implements Session, Host {
         await this.calls.run(give);
         this.#debts.delete(debt);
       } catch (error) {
-        if (!(error instanceof ConnectionError)) this.#debts.delete(debt);
+        if (!isPassing(error)) this.#debts.delete(debt);
       }
     };
     this.#debts.add(debt);

@@ -1,6 +1,6 @@
 import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
-import { reasonOf } from "../reason.ts";
+import { failed } from "./failed.ts";
 import type { Side } from "./store.ts";
 
 /** A connection that nothing waits on is closed after so many ms. */
@@ -32,7 +32,7 @@ export class Sides {
 
   /**
    * A connection for one wait.
-   * @throws {CapacityError} when too many wait already
+   * @throws {CapacityError} when too many wait already, or the server has no connection left
    * @throws {ConnectionError} when it cannot be opened
    */
   async take(): Promise<Side> {
@@ -62,8 +62,7 @@ export class Sides {
     } catch (cause) {
       if (cause instanceof ConnectionError) throw cause;
       const { driver, location } = this.#options;
-      const message = `Cannot open a connection to wait on at "${location}": ${reasonOf(cause)}`;
-      throw new ConnectionError(message, { driver, cause });
+      throw failed(`open a connection to wait on at "${location}"`, driver, cause);
     } finally {
       this.#opening--;
     }

@@ -1,5 +1,5 @@
 import { either } from "../../core/abort.ts";
-import { ConnectionError } from "../../core/errors.ts";
+import { isPassing } from "../passing.ts";
 import { sleep } from "../clock.ts";
 import type { Host } from "./host.ts";
 import { Interrupted } from "./store.ts";
@@ -61,7 +61,7 @@ export async function lookOn<T>(
     try {
       return await either(look(), signal);
     } catch (error) {
-      if (!(error instanceof ConnectionError)) throw error;
+      if (!isPassing(error)) throw error;
       await sleep(session.clock, AGAIN, AbortSignal.any([signal, session.calls.ending]));
     }
   }

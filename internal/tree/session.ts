@@ -1,6 +1,7 @@
 import { bounded } from "../../core/abort.ts";
 import { ConnectionError, CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
+import { isPassing } from "../passing.ts";
 import { reasonOf } from "../reason.ts";
 import { timeoutOf } from "../timeout.ts";
 import { Calls } from "./calls.ts";
@@ -140,7 +141,7 @@ export class TreeSession implements Session, Host {
         const removed = await this.calls.run(remove);
         if (removed || isClear || this.clock.now() > until) this.#debts.delete(debt);
       } catch (error) {
-        if (!(error instanceof ConnectionError)) this.#debts.delete(debt);
+        if (!isPassing(error)) this.#debts.delete(debt);
       }
     };
     this.#debts.add(debt);

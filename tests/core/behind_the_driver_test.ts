@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
 import type { GroupStore, LockStore, Opener, OpenOptions, Session } from "../../driver.ts";
-import { ClosedError, ConnectionError, type Coordinator, getCoordinator } from "../../mod.ts";
+import { CapacityError, ClosedError, ConnectionError, type Coordinator, getCoordinator } from "../../mod.ts";
 import { withSessions } from "../conformance/wrapping.ts";
 
 /** What core does when a driver answers late, or not as it should. */
@@ -168,6 +168,40 @@ test("lead() that is refused again and again rests longer and longer in between 
   stop.abort(new Error("enough"));
   await assert.rejects(leading, /enough/);
   await coord.close();
+});
+
+test("lead() that has no room says so at first, and tries again once it has led [E4, R7]", async () => {
+  const { clock, backend } = world();
+  let isFull = true;
+  const opener = withSessions(
+    backend,
+    withAcquire((locks) => (attempt) =>
+      isFull
+        ? Promise.reject(new CapacityError("Cannot open a connection to wait on: there are too many"))
+        : locks.acquire(attempt)
+    ),
+  );
+  const [coord, other] = [await getCoordinator(opener), await getCoordinator(backend)];
+  const election = coord.election("e");
+  await assert.rejects(election.lead(async () => {}), CapacityError);
+  isFull = false;
+  const stop = new AbortController();
+  const tokens: bigint[] = [];
+  const leading = election.lead(async ({ token, signal }) => {
+    tokens.push(token);
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  }, { signal: stop.signal });
+  await clock.advance(0);
+  isFull = true;
+  backend.expire(coord.memberId);
+  await clock.advance(5_000);
+  assert.equal(tokens.length, 1);
+  isFull = false;
+  await clock.advance(60_000);
+  assert.equal(tokens.length, 2);
+  stop.abort(new Error("enough"));
+  await assert.rejects(leading, /enough/);
+  await Promise.all([coord.close(), other.close()]);
 });
 
 test("a coordinator keeps no group that it has left [G13]", async () => {

@@ -113,11 +113,18 @@ test("what is too large is refused, and nothing is lost by that", OPTIONS, async
   assert.equal(membership.signal.aborted, false);
 });
 
-test("a server without versions of items is refused", OPTIONS, async () => {
-  await using world = await startWorld({ args: ["-C"] });
-  const refused = await failure(getCoordinator(world.url, { ttl: 1_500 }));
-  assert.ok(refused instanceof ConnectionError && /started with -C/.test(refused.message), String(refused));
-});
+test(
+  "a server without versions of items is refused, and one that deletes what it cannot replace",
+  OPTIONS,
+  async () => {
+    for (const option of ["-C", "-M"]) {
+      await using world = await startWorld({ args: [option] });
+      const refused = await failure(getCoordinator(world.url, { ttl: 1_500 }));
+      assert.ok(refused instanceof ConnectionError, String(refused));
+      assert.ok(refused.message.includes(`started with ${option}`), refused.message);
+    }
+  },
+);
 
 test("a server that has just started grants no session yet", OPTIONS, async () => {
   await using world = await startWorld();

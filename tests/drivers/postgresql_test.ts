@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
-import { ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, type CoordError } from "../../core/errors.ts";
 import { postgresql, type PostgresqlOptions, postgresqlSchema } from "../../drivers/postgresql.ts";
 import { getCoordinator } from "../../mod.ts";
 import { findBinary } from "../servers/binaries.ts";
@@ -12,10 +12,14 @@ import { startPgbouncer } from "../servers/pgbouncer.ts";
 import { startPostgresql } from "../servers/postgresql.ts";
 import { attempt, OPTIONS, startWorld, until } from "./postgresql_world.ts";
 
-/** Fails unless it rejects with a `ConnectionError` that says this. */
-async function refused(promise: Promise<unknown>, says: RegExp): Promise<ConnectionError> {
+/** Fails unless it rejects with an error that says this, a `ConnectionError` unless another is named. */
+async function refused(
+  promise: Promise<unknown>,
+  says: RegExp,
+  Kind: new (message: string) => CoordError = ConnectionError,
+): Promise<CoordError> {
   const error: unknown = await promise.then(() => undefined, (reason: unknown) => reason);
-  assert.ok(error instanceof ConnectionError, String(error));
+  assert.ok(error instanceof Kind, String(error));
   assert.match(error.message, says);
   return error;
 }
@@ -86,11 +90,26 @@ test("a full table of connections is said, and costs nothing that is held", OPTI
   const [a, b] = [await world.open("a"), await world.open("b")];
   const held = await a.take("l");
   await Promise.all([world.open("c"), world.open("d"), world.open("e")]);
-  await refused(world.open("f"), /too many clients.*max_connections/);
-  await refused(b.locks.acquire(attempt("l")), /Cannot open a connection to wait on.*too many clients/);
+  await refused(world.open("f"), /too many clients.*max_connections/, CapacityError);
+  const waiting = /Cannot open a connection to wait on.*too many clients/;
+  await refused(b.locks.acquire(attempt("l")), waiting, CapacityError);
   assert.equal(await held.check(), true);
   assert.equal(await held.release(), true);
   assert.ok(await b.take("l"));
+});
+
+test("a user who may have no more connections is told which limit that is", OPTIONS, async () => {
+  await using world = await startWorld();
+  await world.client.query("create role tight login superuser connection limit 1");
+  await world.client.query("alter role tight nosuperuser; grant create on database postgres to tight");
+  const from = world.server.url.replace("postgres@", "tight@");
+  const one = await world.open("a", { from });
+  await refused(
+    world.open("b", { from }),
+    /too many connections for role "tight".*CONNECTION LIMIT/,
+    CapacityError,
+  );
+  assert.equal(await (await one.take("l")).check(), true);
 });
 
 test("what the server has no room for is refused, and leaves nothing behind", OPTIONS, async () => {
@@ -105,7 +124,10 @@ test("what the server has no room for is refused, and leaves nothing behind", OP
       full = error;
     }
   }
-  assert.ok(full instanceof ConnectionError && /shared memory/.test(full.message), String(full));
+  assert.ok(
+    full instanceof CapacityError && /shared memory; raise max_locks/.test(full.message),
+    String(full),
+  );
   await Promise.all(grants.slice(1, 50).map((grant) => grant.release()));
   const next = await b.take(`lock-${grants.length}`);
   assert.equal(await next.release(), true);
