@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ConnectionError, CoordError, getCoordinator } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { failure, within } from "../waiting.ts";
+import { withSessions } from "../wrapping.ts";
 
 export const outages: readonly Case[] = [
   {
@@ -87,6 +88,57 @@ export const outages: readonly Case[] = [
       await Promise.all([...ends, closed]);
       own.server.resume();
       await stage.eventually(() => one.lock(name).acquire());
+    },
+  },
+  {
+    name: "calls that a driver does not answer have one deadline, and so have those behind them",
+    holds: ["S16", "G21"],
+    async run(stage) {
+      let isMute = false;
+      const mute = <A extends unknown[], T>(call: (...parts: A) => Promise<T>) => (...parts: A) =>
+        isMute ? new Promise<T>(() => {}) : call(...parts);
+      const one = await stage.open({
+        wrap: (opener) =>
+          withSessions(opener, ({ locks, groups }) => ({
+            locks: {
+              acquire: mute((attempt) => locks.acquire(attempt)),
+              entries: mute((target) => locks.entries(target)),
+              watch: (target, signal) => locks.watch(target, signal),
+              break: mute((target) => locks.break(target)),
+            },
+            groups: {
+              list: mute(() => groups.list()),
+              create: mute((id) => groups.create(id)),
+              delete: mute((id) => groups.delete(id)),
+              join: mute((id, joining) => groups.join(id, joining)),
+              update: mute((...parts) => groups.update(...parts)),
+              remove: mute((...parts) => groups.remove(...parts)),
+              members: mute((id) => groups.members(id)),
+              watch: (id, signal) => groups.watch(id, signal),
+            },
+          })),
+      });
+      const name = stage.name("group");
+      const membership = await one.group(name).join({}, { create: true });
+      isMute = true;
+      const calls = [
+        one.groups(),
+        one.lock(name).tryAcquire(),
+        one.lock(name).holders(),
+        one.lock(name).break(),
+        one.election(name).leader(),
+        ...[1, 2, 3, 4].map((a) => one.group(name).update({ a })),
+        membership.update({ a: 5 }),
+        one.group(name).members(),
+        membership.leave(),
+      ];
+      // Two would be too many.
+      const most = one.session.ttl / 3 * 1.5 + 500;
+      for (const call of calls.map((call) => within(failure(call), "it has one deadline", most))) {
+        assert.ok(await call instanceof ConnectionError);
+      }
+      isMute = false;
+      await stage.eventually(async () => (await one.groups()).includes(name));
     },
   },
   {
