@@ -17,14 +17,17 @@ interface Call {
 export class Deadlines {
   readonly #clock: Clock;
   readonly #driver: string;
+  readonly #unanswered: () => void;
   readonly #calls = new Set<Call>();
   /** When the timer looks, by the clock. */
   #next = Infinity;
   #stop: () => void = () => {};
 
-  constructor(clock: Clock, driver: string) {
+  /** @param unanswered called whenever a call is given up */
+  constructor(clock: Clock, driver: string, unanswered: () => void) {
     this.#clock = clock;
     this.#driver = driver;
+    this.#unanswered = unanswered;
   }
 
   /**
@@ -74,10 +77,14 @@ export class Deadlines {
   #expire(then: number): void {
     this.#next = Infinity;
     let next = Infinity;
+    const late: Call[] = [];
     for (const call of this.#calls) {
       if (call.until > then) next = Math.min(next, call.until);
-      else if (this.#calls.delete(call)) call.giveUp();
+      else if (this.#calls.delete(call)) late.push(call);
     }
+    // Whoever hears of it finds the state that it is.
+    if (late.length > 0) this.#unanswered();
+    for (const call of late) call.giveUp();
     if (next < Infinity) this.#arm(next);
   }
 

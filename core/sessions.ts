@@ -40,7 +40,7 @@ export class Sessions {
     this.#opener = opener;
     this.#clock = opener.clock;
     this.#settings = settings;
-    this.deadlines = new Deadlines(opener.clock, opener.driver);
+    this.deadlines = new Deadlines(opener.clock, opener.driver, () => this.#tenure?.unanswered());
     this.#next.promise.catch(() => {}); // Nobody may be waiting when it is closed.
   }
 

@@ -155,6 +155,11 @@ export class Tenure {
     this.session.abandon(until);
   }
 
+  /** A call had no answer within its deadline. */
+  unanswered(): void {
+    if (!this.signal.aborted) this.#hear(false);
+  }
+
   /** Where there is no lasting connection, only this tells that the backend is away. */
   #hear(isAnswered: boolean): void {
     if (isAnswered !== this.#isAnswered) this.#answered(isAnswered);

@@ -110,7 +110,9 @@ test("no call outlives its deadline, though the driver never answers [S16]", asy
     const ended = follow(calls);
     await clock.advance(2_900);
     assert.deepEqual(ended, {});
+    assert.equal(coord.state, "connected");
     await clock.advance(300);
+    assert.equal(coord.state, "suspended");
     assert.deepEqual(
       Object.entries(calls).filter(([name]) => ended[name] !== "CONNECTION").map(([name]) =>
         `${name}: ${ended[name]}`
