@@ -110,9 +110,7 @@ test("no call outlives its deadline, though the driver never answers [S16]", asy
     const ended = follow(calls);
     await clock.advance(2_900);
     assert.deepEqual(ended, {});
-    assert.equal(coord.state, "connected");
     await clock.advance(300);
-    assert.equal(coord.state, "suspended");
     assert.deepEqual(
       Object.entries(calls).filter(([name]) => ended[name] !== "CONNECTION").map(([name]) =>
         `${name}: ${ended[name]}`
@@ -125,6 +123,29 @@ test("no call outlives its deadline, though the driver never answers [S16]", asy
 function silence(): AsyncIterable<never> {
   return { [Symbol.asyncIterator]: () => ({ next: never }) };
 }
+
+test("a call that has no answer in time tells by state, until a beat has one [S2, S16]", async () => {
+  const silent = ({ groups }: Session): Partial<Session> => ({
+    groups: {
+      list: never,
+      create: (id) => groups.create(id),
+      delete: (id) => groups.delete(id),
+      join: (id, joining) => groups.join(id, joining),
+      update: (id, member, data, presence) => groups.update(id, member, data, presence),
+      remove: (id, member, presence) => groups.remove(id, member, presence),
+      members: (id) => groups.members(id),
+      watch: (id, signal) => groups.watch(id, signal),
+    },
+  });
+  await play(silent, async ({ coord, clock }) => {
+    const told: string[] = [];
+    coord.groups().catch(() => told.push(coord.state));
+    await clock.advance(3_200);
+    assert.deepEqual(told, ["suspended"]);
+    await clock.advance(3_000);
+    assert.equal(coord.state, "connected");
+  });
+});
 
 test("a try that was given up and is granted later leaves no holder [L14, S16]", async () => {
   for (const signal of [undefined, new AbortController().signal]) {
