@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
+import type { Opener } from "../../driver.ts";
 import {
   ClosedError,
   ConnectionError,
@@ -65,6 +66,36 @@ test("expire() rejects a waiting acquire with SessionLostError [Z1, S8]", async 
     backend.expire("b");
     await waiting;
   });
+});
+
+test("a wait ends with its session, also where that was lost while the claim was on its way [S8]", async () => {
+  const clock = new VirtualClock();
+  const backend = zake(undefined, { clock }) as ZakeBackend<VirtualClock> & Opener; // To those who know.
+  const holder = await getCoordinator(backend, { memberId: "a" });
+  await holder.lock("x").acquire();
+  const session = await backend.open({
+    memberId: "b",
+    incarnation: "b",
+    namespace: "tooz",
+    ttl: 30_000,
+    timeout: 10_000,
+    longest: 10_000,
+    signal: new AbortController().signal,
+    note: () => {},
+  });
+  const { signal } = new AbortController();
+  const waiting = session.locks.acquire({
+    kind: "lock",
+    name: "x",
+    id: "attempt",
+    mode: "exclusive",
+    wait: true,
+    value: "",
+    signal,
+  });
+  backend.expire("b");
+  await assert.rejects(waiting, SessionLostError);
+  await Promise.all([session.close(), holder.close()]);
 });
 
 test("expire() of a member that is not there is a RangeError [R3]", async () => {
