@@ -22,6 +22,7 @@ export class Deadlines {
   /** When the timer looks, by the clock. */
   #next = Infinity;
   #stop: () => void = () => {};
+  #isClosed = false;
 
   /** @param unanswered called whenever a call is given up */
   constructor(clock: Clock, driver: string, unanswered: () => void) {
@@ -49,19 +50,30 @@ export class Deadlines {
       this.#calls.add(pending);
       if (until < this.#next) this.#arm(until);
       call.then((result) => {
-        this.#calls.delete(pending);
+        this.#settle(pending);
         resolve(result);
       }, (error: unknown) => {
-        this.#calls.delete(pending);
+        this.#settle(pending);
         reject(error);
       });
     });
   }
 
-  /** Stops looking; what is under way ends with its session. */
+  /** Looks for no longer than something is under way: most of that has just ended with its session. */
   close(): void {
+    this.#isClosed = true;
+    this.#rest();
+  }
+
+  #settle(call: Call): void {
+    this.#calls.delete(call);
+    if (this.#isClosed) this.#rest();
+  }
+
+  #rest(): void {
+    if (this.#calls.size > 0) return;
     this.#stop();
-    this.#next = -Infinity;
+    this.#next = Infinity;
   }
 
   #arm(until: number): void {

@@ -1,4 +1,4 @@
-import { ConnectionError, SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import { isPassing } from "../passing.ts";
 import { TreeGroups } from "../tree/groups.ts";
@@ -10,7 +10,7 @@ import { SqlLocks } from "./locks.ts";
 import { Ring } from "./ring.ts";
 import { Sides } from "./sides.ts";
 import { failed } from "./failed.ts";
-import type { Store, StoreOptions } from "./store.ts";
+import { Interrupted, type Store, type StoreOptions } from "./store.ts";
 import { Turns } from "./turns.ts";
 
 /** Opens a session of a store; rejects with `Interrupted` where no server can be reached. */
@@ -53,8 +53,14 @@ export async function openSql(
   } catch (cause) {
     options.signal.throwIfAborted();
     if (cause instanceof ConnectionError || !(cause instanceof Error)) throw cause;
-    throw failed(`open a session on ${settings.driver}`, settings.driver, cause);
+    const action = `open a session on ${settings.driver}`;
+    throw failed(action, settings.driver, cause, rootOf(cause));
   }
+}
+
+/** What the client library said. */
+function rootOf(cause: Error): unknown {
+  return cause instanceof Interrupted || cause instanceof CapacityError ? cause.cause ?? cause : cause;
 }
 
 /** One life of a coordinator in a database: that of one connection. */

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
-import type { GroupStore, LockStore, Opener, OpenOptions, Session } from "../../driver.ts";
+import type { Opener, OpenOptions } from "../../driver.ts";
 import { CapacityError, ClosedError, ConnectionError, type Coordinator, getCoordinator } from "../../mod.ts";
-import { withSessions } from "../conformance/wrapping.ts";
+import { withAcquire, withGroups, withSessions } from "../conformance/wrapping.ts";
 
 /** What core does when a driver answers late, or not as it should. */
 function world() {
@@ -11,39 +11,6 @@ function world() {
   // Our factories return openers; `Backend` hides that from users only.
   const backend = zake(undefined, { clock }) as ZakeBackend<VirtualClock> & Opener;
   return { clock, backend };
-}
-
-/** The groups of a session, of whose calls some are replaced. */
-function withGroups(
-  change: (groups: GroupStore) => Partial<GroupStore>,
-): (session: Session) => Partial<Session> {
-  return ({ groups }) => ({
-    groups: {
-      list: () => groups.list(),
-      create: (id) => groups.create(id),
-      delete: (id) => groups.delete(id),
-      join: (id, joining) => groups.join(id, joining),
-      update: (id, member, data, presence) => groups.update(id, member, data, presence),
-      remove: (id, member, presence) => groups.remove(id, member, presence),
-      members: (id) => groups.members(id),
-      watch: (id, signal) => groups.watch(id, signal),
-      ...change(groups),
-    },
-  });
-}
-
-/** The locks of a session whose attempts are made in another way. */
-function withAcquire(
-  acquire: (locks: LockStore) => LockStore["acquire"],
-): (session: Session) => Partial<Session> {
-  return ({ locks }) => ({
-    locks: {
-      entries: (target) => locks.entries(target),
-      watch: (target, signal) => locks.watch(target, signal),
-      break: (target) => locks.break(target),
-      acquire: acquire(locks),
-    },
-  });
 }
 
 test("the removal of a member that had no answer is repeated until it is confirmed [G13]", async () => {

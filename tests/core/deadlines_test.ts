@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { VirtualClock, zake, type ZakeBackend } from "../../drivers/zake.ts";
 import type { Opener, Session } from "../../driver.ts";
 import { ConnectionError, type Coordinator, getCoordinator } from "../../mod.ts";
-import { withSessions } from "../conformance/wrapping.ts";
+import { throughout, withAcquire, withGroups, withSessions, type Wrap } from "../conformance/wrapping.ts";
 
 /** Two coordinators in virtual time, the first of which has sessions of which some members are replaced. */
 async function play(
@@ -41,19 +41,17 @@ function never(): Promise<never> {
 
 test("no call outlives its deadline, though the driver never answers [S16]", async () => {
   let isAway = false;
+  const hang: Wrap = (call) => (...parts) => isAway ? never() : call(...parts);
   const mute = (session: Session): Partial<Session> => {
-    const hang = <A extends unknown[], T>(call: (...args: A) => Promise<T>) => (...args: A) =>
-      isAway ? never() : call(...args);
-    const { locks, groups } = session;
+    const { locks, groups } = throughout(session, hang);
     return {
       beat: hang(() => session.beat()),
       close: hang(() => session.close()),
       locks: {
+        ...locks,
         watch: (target, signal) => isAway ? silence() : locks.watch(target, signal),
-        break: hang((target) => locks.break(target)),
-        entries: hang((target) => locks.entries(target)),
         acquire: hang(async (attempt) => {
-          const grant = await locks.acquire(attempt);
+          const grant = await session.locks.acquire(attempt);
           return grant && {
             token: grant.token,
             lost: grant.lost,
@@ -63,16 +61,7 @@ test("no call outlives its deadline, though the driver never answers [S16]", asy
           };
         }),
       },
-      groups: {
-        list: hang(() => groups.list()),
-        create: hang((id) => groups.create(id)),
-        delete: hang((id) => groups.delete(id)),
-        join: hang((id, joining) => groups.join(id, joining)),
-        update: hang((id, member, data, presence) => groups.update(id, member, data, presence)),
-        remove: hang((id, member, presence) => groups.remove(id, member, presence)),
-        members: hang((id) => groups.members(id)),
-        watch: (id, signal) => isAway ? silence() : groups.watch(id, signal),
-      },
+      groups: { ...groups, watch: (id, signal) => isAway ? silence() : groups.watch(id, signal) },
     };
   };
   await play(mute, async ({ coord, clock }) => {
@@ -125,18 +114,7 @@ function silence(): AsyncIterable<never> {
 }
 
 test("a call that has no answer in time tells by state, until a beat has one [S2, S16]", async () => {
-  const silent = ({ groups }: Session): Partial<Session> => ({
-    groups: {
-      list: never,
-      create: (id) => groups.create(id),
-      delete: (id) => groups.delete(id),
-      join: (id, joining) => groups.join(id, joining),
-      update: (id, member, data, presence) => groups.update(id, member, data, presence),
-      remove: (id, member, presence) => groups.remove(id, member, presence),
-      members: (id) => groups.members(id),
-      watch: (id, signal) => groups.watch(id, signal),
-    },
-  });
+  const silent = withGroups(() => ({ list: never }));
   await play(silent, async ({ coord, clock }) => {
     const told: string[] = [];
     coord.groups().catch(() => told.push(coord.state));
@@ -147,19 +125,23 @@ test("a call that has no answer in time tells by state, until a beat has one [S2
   });
 });
 
+test("a call that has no answer ends in time though its coordinator was closed meanwhile [S16]", async () => {
+  const silent = withGroups(() => ({ list: never }));
+  await play(silent, async ({ coord, clock }) => {
+    const ended = follow({ groups: coord.groups() });
+    await clock.advance(100);
+    await coord.close();
+    await clock.advance(3_200);
+    assert.deepEqual(ended, { groups: "CONNECTION" });
+  });
+});
+
 test("a try that was given up and is granted later leaves no holder [L14, S16]", async () => {
   for (const signal of [undefined, new AbortController().signal]) {
     const answers: (() => void)[] = [];
-    const slow = ({ locks }: Session): Partial<Session> => ({
-      locks: {
-        entries: (target) => locks.entries(target),
-        watch: (target, signal) => locks.watch(target, signal),
-        break: (target) => locks.break(target),
-        acquire: async (attempt) => {
-          await new Promise<void>((answer) => answers.push(answer));
-          return await locks.acquire({ ...attempt, signal: new AbortController().signal });
-        },
-      },
+    const slow = withAcquire((locks) => async (attempt) => {
+      await new Promise<void>((answer) => answers.push(answer));
+      return await locks.acquire({ ...attempt, signal: new AbortController().signal });
     });
     await play(slow, async ({ coord, other, clock }) => {
       const ended = follow({ trying: coord.lock("x").tryAcquire(signal ? { signal } : {}) });
@@ -174,21 +156,12 @@ test("a try that was given up and is granted later leaves no holder [L14, S16]",
 
 test("a join that was given up and is carried out later leaves no member, and the next one is its own [S16, G21]", async () => {
   let answer = () => {};
-  const slow = ({ groups }: Session): Partial<Session> => ({
-    groups: {
-      list: () => groups.list(),
-      create: (id) => groups.create(id),
-      delete: (id) => groups.delete(id),
-      update: (id, member, data, presence) => groups.update(id, member, data, presence),
-      remove: (id, member, presence) => groups.remove(id, member, presence),
-      members: (id) => groups.members(id),
-      watch: (id, signal) => groups.watch(id, signal),
-      join: async (id, joining) => {
-        if (joining.data.includes("slow")) await new Promise<void>((resolve) => answer = resolve);
-        return await groups.join(id, joining);
-      },
+  const slow = withGroups((groups) => ({
+    join: async (id, joining) => {
+      if (joining.data.includes("slow")) await new Promise<void>((resolve) => answer = resolve);
+      return await groups.join(id, joining);
     },
-  });
+  }));
   await play(slow, async ({ coord, other, clock }) => {
     await other.group("g").create();
     const ended = follow({ join: coord.group("g").join({ slow: true }) });
@@ -208,21 +181,12 @@ test("a join that was given up and is carried out later leaves no member, and th
 
 test("calls queued on a group have one deadline, and their leave is made good [S16, LE15]", async () => {
   let answer = () => {};
-  const slow = ({ groups }: Session): Partial<Session> => ({
-    groups: {
-      list: () => groups.list(),
-      create: (id) => groups.create(id),
-      delete: (id) => groups.delete(id),
-      join: (id, joining) => groups.join(id, joining),
-      update: async (id, member, data, presence) => {
-        await new Promise<void>((resolve) => answer = resolve);
-        await groups.update(id, member, data, presence);
-      },
-      remove: (id, member, presence) => groups.remove(id, member, presence),
-      members: (id) => groups.members(id),
-      watch: (id, signal) => groups.watch(id, signal),
+  const slow = withGroups((groups) => ({
+    update: async (id, member, data, presence) => {
+      await new Promise<void>((resolve) => answer = resolve);
+      await groups.update(id, member, data, presence);
     },
-  });
+  }));
   await play(slow, async ({ coord, other, clock }) => {
     const membership = await coord.group("g").join({}, { create: true });
     const calls = {

@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CapacityError, ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
+import type { SqlSession } from "../../internal/sql/session.ts";
+import { Interrupted } from "../../internal/sql/store.ts";
 import { getCoordinator } from "../../mod.ts";
 import { RemoteMember, WORKER } from "../conformance/remote.ts";
 import { collectGarbage } from "../processes/garbage.ts";
@@ -273,4 +275,22 @@ test("an abort that meets the grant leaves nothing, whichever was first", OPTION
     assert.equal(await (await c.take("l", { wait: false })).release(), true);
   }
   assert.equal(await world.value("select count(*)::int from pg_locks where locktype = 'advisory'"), 3);
+});
+
+test("a wait that gets no connection first asks whether the session still lives", OPTIONS, async () => {
+  await using world = await startWorld();
+  const [a, b] = [await world.open("a"), await world.open("b")];
+  const held = await a.take("l");
+  // The session is one of a database; what has ended the server is heard of on the new connection first.
+  const session = b as unknown as SqlSession;
+  session.store.side = () => {
+    const cause = new Error("connect ECONNREFUSED");
+    return Promise.reject(new Interrupted(cause.message, { cause }));
+  };
+  session.store.standing = (holds) => {
+    session.lose(new Error("the server was killed"));
+    return Promise.resolve(new Set(holds));
+  };
+  await assert.rejects(b.take("l"), SessionLostError);
+  assert.equal(await held.release(), true);
 });

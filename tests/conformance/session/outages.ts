@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ConnectionError, CoordError, getCoordinator } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { failure, within } from "../waiting.ts";
-import { withSessions } from "../wrapping.ts";
+import { throughout, withSessions, type Wrap } from "../wrapping.ts";
 
 export const outages: readonly Case[] = [
   {
@@ -95,28 +95,9 @@ export const outages: readonly Case[] = [
     holds: ["S16", "G21"],
     async run(stage) {
       let isMute = false;
-      const mute = <A extends unknown[], T>(call: (...parts: A) => Promise<T>) => (...parts: A) =>
-        isMute ? new Promise<T>(() => {}) : call(...parts);
+      const mute: Wrap = (call) => (...parts) => isMute ? new Promise(() => {}) : call(...parts);
       const one = await stage.open({
-        wrap: (opener) =>
-          withSessions(opener, ({ locks, groups }) => ({
-            locks: {
-              acquire: mute((attempt) => locks.acquire(attempt)),
-              entries: mute((target) => locks.entries(target)),
-              watch: (target, signal) => locks.watch(target, signal),
-              break: mute((target) => locks.break(target)),
-            },
-            groups: {
-              list: mute(() => groups.list()),
-              create: mute((id) => groups.create(id)),
-              delete: mute((id) => groups.delete(id)),
-              join: mute((id, joining) => groups.join(id, joining)),
-              update: mute((...parts) => groups.update(...parts)),
-              remove: mute((...parts) => groups.remove(...parts)),
-              members: mute((id) => groups.members(id)),
-              watch: (id, signal) => groups.watch(id, signal),
-            },
-          })),
+        wrap: (opener) => withSessions(opener, (session) => throughout(session, mute)),
       });
       const name = stage.name("group");
       const membership = await one.group(name).join({}, { create: true });

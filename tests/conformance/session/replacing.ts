@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ConnectionError, type Coordinator, LockLostError, SessionLostError } from "../../../mod.ts";
 import type { Case } from "../suite.ts";
 import { aborted, failure, within } from "../waiting.ts";
-import { withSessions } from "../wrapping.ts";
+import { throughout, withSessions, type Wrap } from "../wrapping.ts";
 
 /** Collects the states of a coordinator, the first one included, until it is closed. */
 function follow(coord: Coordinator): string[] {
@@ -70,33 +70,15 @@ export const replacing: readonly Case[] = [
         stage.open({
           // The next call finds out that the session is over.
           wrap: (opener) =>
-            withSessions(opener, ({ locks, groups }) => {
+            withSessions(opener, (session) => {
               const end = new AbortController();
-              const unless = <A extends unknown[], T>(call: (...parts: A) => Promise<T>) => (...parts: A) => {
+              const unless: Wrap = (call) => (...parts) => {
                 if (!isOver) return call(...parts);
                 isOver = false;
                 end.abort(new SessionLostError("Cannot use the session: it is over"));
                 return Promise.reject(end.signal.reason);
               };
-              return {
-                lost: end.signal,
-                locks: {
-                  acquire: unless((attempt) => locks.acquire(attempt)),
-                  entries: unless((target) => locks.entries(target)),
-                  watch: (target, signal) => locks.watch(target, signal),
-                  break: unless((target) => locks.break(target)),
-                },
-                groups: {
-                  list: unless(() => groups.list()),
-                  create: unless((id) => groups.create(id)),
-                  delete: unless((id) => groups.delete(id)),
-                  join: unless((id, joining) => groups.join(id, joining)),
-                  update: unless((...parts) => groups.update(...parts)),
-                  remove: unless((...parts) => groups.remove(...parts)),
-                  members: unless((id) => groups.members(id)),
-                  watch: (id, signal) => groups.watch(id, signal),
-                },
-              };
+              return { lost: end.signal, ...throughout(session, unless) };
             }),
         });
       const [id, made] = [stage.name("group"), stage.name("group")];
