@@ -1,6 +1,5 @@
 import {
   CapacityError,
-  ConnectionError,
   GroupAlreadyExistError,
   GroupNotCreatedError,
   GroupNotEmptyError,
@@ -8,6 +7,7 @@ import {
   MemberNotJoinedError,
 } from "../../core/errors.ts";
 import type { GroupSnapshot, GroupStore, Joining, MemberRecord, Presence } from "../../driver.ts";
+import { isPassing } from "../../internal/passing.ts";
 import { AMEND, CREATE, DELETE, JOIN, LIST, MEMBERS, MORE, REMOVE } from "./group_scripts.ts";
 import { decode, encode } from "./keys.ts";
 import { strings } from "./locks.ts";
@@ -56,8 +56,8 @@ export class Groups implements GroupStore {
       await this.#change(JOIN, id, args, memberId);
     } catch (error) {
       member.forget();
-      // It may have been carried out all the same.
-      if (error instanceof ConnectionError) member.giveBack();
+      // It, or a try before it, may have been carried out all the same.
+      if (isPassing(error)) member.giveBack();
       throw error;
     }
     // Evicted after a first try without an answer: what the second one brought about is nobody's.

@@ -1,5 +1,4 @@
 import {
-  ConnectionError,
   GroupAlreadyExistError,
   GroupNotCreatedError,
   GroupNotEmptyError,
@@ -7,6 +6,7 @@ import {
   MemberNotJoinedError,
 } from "../../core/errors.ts";
 import type { GroupSnapshot, GroupStore, Joining, MemberRecord, Presence } from "../../driver.ts";
+import { isPassing } from "../passing.ts";
 import type { Host } from "./host.ts";
 import { type Level, levels } from "./levels.ts";
 import { TreeMember } from "./member.ts";
@@ -69,7 +69,8 @@ export class TreeGroups implements GroupStore {
       await this.#put(id, joining);
     } catch (error) {
       member.forget();
-      if (error instanceof ConnectionError) {
+      // A try before the one that was refused may have been carried out.
+      if (isPassing(error)) {
         void this.#session.owe(() => this.#undo(member), Promise.resolve(false));
       }
       throw error;

@@ -10,6 +10,7 @@ import { etcd } from "../../drivers/etcd.ts";
 import { escape, unescape } from "../../drivers/etcd/keys.ts";
 import { EtcdStore } from "../../drivers/etcd/store.ts";
 import { systemClock } from "../../internal/clock.ts";
+import type { TreeSession } from "../../internal/tree/session.ts";
 import { Interrupted, SessionGone, type StoreOptions } from "../../internal/tree/store.ts";
 import { getCoordinator } from "../../mod.ts";
 import { after, eventually, within } from "../conformance/waiting.ts";
@@ -345,3 +346,35 @@ test("a value that is too large is refused at once, and nothing else suffers", O
   });
   assert.equal(await lease.isHeld(), true);
 });
+
+test(
+  "a join that was carried out unheard, and refused when it was repeated, leaves no member",
+  OPTIONS,
+  async () => {
+    await using server = await startEtcd();
+    const opener = etcd(server.url) as Opener; // To those who know.
+    const session = await opener.open({
+      memberId: "a",
+      incarnation: "a",
+      namespace: "test",
+      ttl: 30_000,
+      timeout: 10_000,
+      longest: 10_000,
+      signal: new AbortController().signal,
+      note: () => {},
+    }) as TreeSession;
+    const { groups } = session;
+    await groups.create("g");
+    const put = session.store.groups.put.bind(session.store.groups);
+    let tries = 0;
+    session.store.groups.put = async (...parts) => {
+      if (++tries > 1) throw new CapacityError("Cannot store that: the space is used up");
+      await put(...parts);
+      throw new Interrupted("the answer was lost");
+    };
+    const joining = { presence: "p", data: "{}", replace: false };
+    await assert.rejects(within(groups.join("g", joining), "the join is refused"), CapacityError);
+    await eventually(async () => (await groups.members("g")).members.size === 0);
+    await session.close();
+  },
+);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  CapacityError,
   GroupAlreadyExistError,
   GroupNotCreatedError,
   GroupNotEmptyError,
@@ -265,6 +266,26 @@ test(
     };
     const presence = await a.groups.join("g", joining("p"));
     assert.ok(presence.lost.reason instanceof MemberNotJoinedError);
+    await until(async () => (await b.groups.members("g")).members.size === 0, "nobody is a member");
+  },
+);
+
+test(
+  "a join that was carried out unheard, and refused when it was repeated, leaves no member",
+  OPTIONS,
+  async () => {
+    await using world = await startWorld();
+    const [a, b] = [await world.open("a", { ttl: 60_000 }), await world.open("b")];
+    await a.groups.create("g");
+    // The session is one of redis; it is out of memory when the join is sent again.
+    const session = a as unknown as RedisSession;
+    const call = session.call.bind(session);
+    session.call = async (script, ...rest) => {
+      const answer = await call(script, ...rest);
+      if (script !== JOIN) return answer;
+      throw new CapacityError("Cannot store more: the memory is used up");
+    };
+    await assert.rejects(a.groups.join("g", joining("p")), CapacityError);
     await until(async () => (await b.groups.members("g")).members.size === 0, "nobody is a member");
   },
 );
