@@ -36,7 +36,7 @@ export interface Clock {
   now(): number;
   /** Milliseconds since 1970 as the system believes, which may jump. */
   wall(): number;
-  /** Calls `fn` once after `ms` milliseconds; the returned function cancels. */
+  /** Calls `fn` once after `ms` milliseconds, never earlier; the returned function cancels. */
   after(ms: number, fn: () => void): () => void;
 }
 

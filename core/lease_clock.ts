@@ -1,5 +1,8 @@
 import type { Clock } from "../driver.ts";
 
+/** In ms: the wall clock counts in whole ones, so that a time between two readings may seem that much longer. */
+const ROUNDING = 1;
+
 /** A moment on both clocks. */
 export interface Stamp {
   readonly now: number;
@@ -34,7 +37,8 @@ export class LeaseClock {
 
   /** Ms since the last good renewal was sent, by the clock that went on further. */
   elapsed(): number {
-    return Math.max(this.#clock.now() - this.#renewed.now, this.#clock.wall() - this.#renewed.wall);
+    const [now, wall] = [this.#clock.now() - this.#renewed.now, this.#clock.wall() - this.#renewed.wall];
+    return wall - now > ROUNDING ? wall : now;
   }
 
   /** Ms that are left; zero or less when it is over. */

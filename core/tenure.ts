@@ -39,6 +39,8 @@ export class Tenure {
   readonly #answered: (isAnswered: boolean) => void;
   #isAnswered = true;
   readonly #lease: LeaseClock;
+  /** From the deadline to the end of the ttl, in ms. */
+  readonly #margin: number;
   /** Whether there is a deadline, which alone ends the session, without any answer. */
   readonly #strict: boolean;
   /** Whether that deadline is what ends what is held; else it only bounds how late we hear of it. */
@@ -52,6 +54,7 @@ export class Tenure {
 
   constructor(session: Session, options: TenureOptions) {
     const margin = marginOf(session.ttl, options.margin);
+    this.#margin = margin;
     this.session = session;
     this.clock = options.clock;
     this.driver = options.driver;
@@ -148,9 +151,9 @@ export class Tenure {
     this.gates.close(reason);
   }
 
-  /** The deadline has passed: what is held stays so for as long as the backend would let it. */
+  /** The deadline has passed: what is held stays so for as long as the backend would let it, the margin at least. */
   #giveUp(): void {
-    const until = this.clock.now() + this.session.ttl - this.#lease.elapsed();
+    const until = this.clock.now() + Math.max(this.session.ttl - this.#lease.elapsed(), this.#margin);
     this.#end(this.#expired());
     this.session.abandon(until);
   }

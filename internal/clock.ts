@@ -3,13 +3,21 @@ import type { Clock } from "../driver.ts";
 /** The longest delay that a timer of the runtimes takes; a longer one would fire at once. */
 const MAX_DELAY = 2 ** 31 - 1;
 
-/** The clock of the machine. Its timers keep the process alive. */
+/** The clock of the machine. Its timers keep the process alive, and none fires early. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   // The one place that reads the wall clock: it may end a hold earlier, never extend one.
   wall: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), MAX_DELAY));
+    const at = performance.now() + Math.max(ms, 0);
+    // The runtimes count in whole milliseconds, and fire up to two of them early.
+    const look = () => {
+      const left = at - performance.now();
+      if (left > 0) timer = wait(Math.ceil(left));
+      else fn();
+    };
+    const wait = (left: number) => setTimeout(look, Math.min(left, MAX_DELAY));
+    let timer = wait(Math.max(ms, 0));
     return () => clearTimeout(timer);
   },
 };

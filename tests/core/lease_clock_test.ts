@@ -15,7 +15,12 @@ async function start(options: CoordinatorOptions = {}) {
   const backend = zake(undefined, { clock });
   const beats = { hang: Promise.resolve(), sent: [] as number[] };
   // Our factories return openers; `Backend` hides that from users only.
+  const abandoned: number[] = [];
   const opener = withSessions(backend as ZakeBackend<VirtualClock> & Opener, (session) => ({
+    abandon: (until) => {
+      abandoned.push(until);
+      session.abandon(until);
+    },
     beat: async () => {
       beats.sent.push(clock.now());
       await session.beat();
@@ -23,7 +28,7 @@ async function start(options: CoordinatorOptions = {}) {
     },
   }));
   const coord = await getCoordinator(opener, { memberId: "a", ttl: TTL, margin: MARGIN, ...options });
-  return { clock, backend, beats, coord };
+  return { clock, backend, beats, abandoned, coord };
 }
 
 async function closed(clock: VirtualClock, ...coords: Coordinator[]): Promise<void> {
@@ -47,6 +52,24 @@ test("LeaseClock counts from when the renewal was sent, by the clock that went o
   assert.equal(lease.left(), 700, "a wall clock that is set back extends nothing");
   lease.renew({ now: 0, wall: 0 });
   assert.equal(lease.left(), 700, "an answer that comes out of order extends nothing");
+});
+
+test("LeaseClock does not take the rounding of the wall clock for time [LE10]", () => {
+  const clock = new VirtualClock(5_000);
+  const lease = new LeaseClock(clock, 1_000, stamp(clock));
+  clock.suspend(1);
+  assert.equal(lease.left(), 1_000);
+  clock.suspend(1);
+  assert.equal(lease.left(), 998);
+});
+
+test("what is given up after a stall stays held for the margin, counted from then [LE17]", async () => {
+  const { clock, abandoned, coord } = await start();
+  const lease = await coord.lock("x").acquire();
+  clock.stall(TTL * 4);
+  assert.equal(lease.signal.aborted, true);
+  assert.deepEqual(abandoned, [clock.now() + MARGIN]);
+  await closed(clock, coord);
 });
 
 test("signal fires margin before the ttl is over, without any answer [LE10, C11]", async () => {
