@@ -111,7 +111,7 @@ function classify(error: unknown): unknown {
 /** What makes room where a server says that it has none; undefined: it says something else. */
 function roomFor(error: unknown): string | undefined {
   if (error instanceof GRPCResourceExhastedError && /space exceeded/.test(error.message)) {
-    return "raise --quota-backend-bytes, or compact and defragment";
+    return "raise --quota-backend-bytes or compact and defragment, then disarm the alarm";
   }
   const isLarge = error instanceof Error &&
     /request is too large|received message larger/.test(error.message);
