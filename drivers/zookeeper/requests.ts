@@ -67,6 +67,9 @@ export function toTransaction(
   return transaction;
 }
 
+/** The code for a quota that is used up: no server says it otherwise, and the client does not know the right one. */
+export const QUOTA_EXCEEDED = Exception.SYSTEM_ERROR;
+
 const MEANINGS: ReadonlyMap<number, string> = new Map([
   [
     Exception.NO_AUTH,
@@ -93,7 +96,13 @@ export class Refused extends Error {
 export function interpret(error: Error | Exception): Error {
   if (!(error instanceof Exception)) return error;
   if (error.code === Exception.SESSION_EXPIRED) return new SessionGone("the server has ended the session");
+  if (error.code === QUOTA_EXCEEDED) return overQuota();
   return new Refused(error);
+}
+
+function overQuota(): CapacityError {
+  const why = "the server refuses: QUOTA_EXCEEDED, a quota of the nodes is used up; raise it (setquota)";
+  return new CapacityError(`Cannot store that in ZooKeeper: ${why}`, { driver: "zookeeper" });
 }
 
 function isRefusal(error: unknown, codes: readonly number[]): boolean {

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type Client, createClient, Exception } from "node-zookeeper-client";
 import type { Credentials } from "../../internal/access.ts";
+import { QUOTA_EXCEEDED } from "./requests.ts";
 import { splitMessages } from "./wire.ts";
 
 /** One server. */
@@ -23,6 +24,8 @@ export interface SessionKey {
 interface Inside {
   zxid: Buffer;
   socket: Socket;
+  /** What was sent and has no answer yet, in order. */
+  readonly pendingQueue: readonly { readonly request: { readonly header: { readonly type: number } } }[];
   connect(): void;
   findNextServer(): void;
   onSocketConnected(): void;
@@ -52,8 +55,21 @@ export interface TransportOptions {
 /** The longest time that a timer can have. */
 const LONGEST = 2 ** 31 - 1;
 
-/** SESSIONCLOSED_REQUIRE_SASL_AUTH, which is said of every way to log in that a server demands. */
-const LOGIN_REQUIRED = -124;
+/** Codes that the client does not know, and those that it does which say the same to us. */
+const STAND_INS: ReadonlyMap<number, number> = new Map([
+  // SESSIONCLOSED_REQUIRE_SASL_AUTH, which is said of every way to log in that a server demands.
+  [-124, Exception.AUTH_FAILED],
+  [-125, QUOTA_EXCEEDED],
+]);
+
+/** The request of several changes. */
+const MULTI = 14;
+/** What an answer to it has for each of them, where it was refused, and so long that is. */
+const REFUSED = -1;
+const REFUSAL = 13;
+
+/** What the system says of a connection that the other side has closed. */
+const CLOSED = /^(ECONNRESET|EPIPE)$/;
 
 const KNOWN = new Set<unknown>(Object.values(Exception));
 
@@ -68,6 +84,8 @@ export class Transport {
   readonly #closed: (cause: unknown) => void;
   #cause: unknown;
   #isClosed = false;
+  /** The server has said nothing yet. */
+  #isNew = true;
 
   constructor(server: Server, options: TransportOptions) {
     const { ttl, key, credentials: { user, password = "", tls } } = options;
@@ -101,6 +119,7 @@ export class Transport {
     socket.on("drain", () => inside.onSocketDrain());
     socket.on("error", (error) => this.#cause ??= error);
     socket.on("close", () => {
+      if (this.#isNew) this.#cause = turnedAway(this.#cause);
       // First, since the client knows less of the cause.
       this.destroy(new Error("the server closed the connection"));
       inside.onSocketClosed();
@@ -109,12 +128,19 @@ export class Transport {
 
   #read(message: Buffer): void {
     if (this.#isClosed) return;
+    this.#isNew = false;
     try {
-      if (this.client.getState().name === "SYNC_CONNECTED") admit(message);
+      if (this.client.getState().name === "SYNC_CONNECTED") admit(message, this.#isMulti(message));
       this.#inside.onSocketData(message);
     } catch (error) {
       this.destroy(error);
     }
+  }
+
+  /** Whether it answers a request of several changes; what has a number below 0 answers none. */
+  #isMulti(message: Buffer): boolean {
+    const [next] = this.#inside.pendingQueue;
+    return next?.request.header.type === MULTI && message.length > 20 && message.readInt32BE(4) >= 0;
   }
 
   /** The latest change that was seen on this connection. */
@@ -142,10 +168,24 @@ export class Transport {
   }
 }
 
-/** Replaces an error code that the client would throw at by one that it knows. */
-function admit(message: Buffer): void {
+/** Why a server closes a connection before it has said a word; it does not tell. */
+function turnedAway(cause: unknown): unknown {
+  if (cause instanceof Error && !CLOSED.test(String((cause as { code?: unknown }).code))) return cause;
+  const why = "it serves nobody now, or has no connection left for this address: raise maxClientCnxns";
+  return new Error(`the server closed the connection at once: ${why}`, { cause });
+}
+
+/** Replaces error codes that the client would throw at by ones that it knows. */
+function admit(message: Buffer, isMulti: boolean): void {
   if (message.length < 20) return;
-  const code = message.readInt32BE(16);
-  if (KNOWN.has(code)) return;
-  message.writeInt32BE(code === LOGIN_REQUIRED ? Exception.AUTH_FAILED : Exception.API_ERROR, 16);
+  admitCode(message, 16);
+  if (!isMulti) return;
+  for (let at = 20; at + REFUSAL < message.length && message.readInt32BE(at) === REFUSED; at += REFUSAL) {
+    admitCode(message, at + REFUSAL - 4);
+  }
+}
+
+function admitCode(message: Buffer, at: number): void {
+  const code = message.readInt32BE(at);
+  if (!KNOWN.has(code)) message.writeInt32BE(STAND_INS.get(code) ?? Exception.API_ERROR, at);
 }
