@@ -25,7 +25,7 @@ const FINAL = /^(No path to datacenter|Invalid |ACL |Permission denied)/;
 
 /**
  * Reads an answer.
- * @throws {Interrupted} when the server cannot serve now: it knows no leader, or is busy
+ * @throws {Interrupted} when the server cannot serve now: it knows no leader, is busy, or has reached a limit
  */
 export function readAnswer({ statusCode: status, headers, body }: Response): Answer {
   if (status === 200 || status === 404 || status === 409) {
@@ -34,12 +34,20 @@ export function readAnswer({ statusCode: status, headers, body }: Response): Ans
   }
   const text = typeof body === "string" ? body.trim() : "";
   const said = text === "" ? `the server answered ${status}` : text;
-  if ((status >= 500 && !FINAL.test(text)) || status === 429) throw new Interrupted(said);
+  if (status >= 500 && !FINAL.test(text)) throw new Interrupted(said);
+  if (status === 429) throw new Interrupted(said, { cause: limited(said) });
   if (status === 413) {
     const advice = "it is too large; raise txn_max_req_len and kv_max_value_size, or store less in one value";
     throw new CapacityError(`Cannot store that in Consul: ${advice} (${said})`, { driver: "consul" });
   }
   throw status === 403 ? new Denied(said) : new Error(said);
+}
+
+/** What the server says while it lets nobody in may pass; who waits for that in vain is told. */
+function limited(said: string): CapacityError {
+  const limit = /concurrent connections/.test(said) ? "http_max_conns_per_client" : "rpc_rate, or request_limits";
+  const message = `Cannot use Consul: it turns requests away for a limit: ${said}; raise its ${limit}`;
+  return new CapacityError(message, { driver: "consul" });
 }
 
 /** The answer in an error of the client library, which takes all but 2xx for errors. */

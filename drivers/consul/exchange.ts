@@ -52,7 +52,7 @@ export class Exchange implements Disposable {
       const response = responseOf(error);
       if (response) return response;
       const cause = this.#cause ?? error;
-      throw new Interrupted(cause instanceof Error ? cause.message : "the connection broke", { cause });
+      throw new Interrupted(describe(cause), { cause });
     }
   }
 
@@ -78,4 +78,12 @@ export class Exchange implements Disposable {
     this.#cause ??= cause;
     this.#ctx.emit("cancel");
   }
+}
+
+/** Why there will be no answer. A server that has too many connections closes further ones without a word. */
+function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return "the connection broke";
+  if (!("code" in cause) || cause.code !== "ECONNRESET") return cause.message;
+  const why = "if that lasts, the server has no connection left for this address: raise http_max_conns_per_client";
+  return `${cause.message}; ${why}`;
 }

@@ -1,5 +1,5 @@
 import { either } from "../../core/abort.ts";
-import { ConnectionError, CoordError, type SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, CoordError, type SessionLostError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { sleep } from "../clock.ts";
 import { reasonOf } from "../reason.ts";
@@ -74,6 +74,7 @@ export class Calls {
    * Sends a request until it is answered.
    * @param send told whether an earlier try may have been carried out
    * @throws {ConnectionError} after the time-out, or when the server refuses
+   * @throws {CapacityError} when it has no room for it, or has let nobody in until then
    */
   run<T>(send: (again: boolean) => Promise<T>): Promise<T> {
     const since = this.#options.clock.now();
@@ -188,7 +189,8 @@ export class Calls {
     if (!this.over) this.#options.restored();
   }
 
-  #error(verb: string, cause: unknown): ConnectionError {
+  #error(verb: string, cause: unknown): CoordError {
+    if (cause instanceof Interrupted && cause.cause instanceof CapacityError) return cause.cause;
     const { driver } = this.#options;
     return new ConnectionError(`Cannot ${verb} ${driver} at "${this.#store.location}": ${reasonOf(cause)}`, {
       driver,

@@ -1,5 +1,5 @@
 import { bounded } from "../../core/abort.ts";
-import { ConnectionError, CoordError, SessionLostError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import { isPassing } from "../passing.ts";
 import { reasonOf } from "../reason.ts";
@@ -53,6 +53,7 @@ export async function openTree(
 /** Errors of ours say enough; those of client libraries become the cause of one. */
 function explain(driver: string, error: unknown): unknown {
   if (error instanceof Interrupted) {
+    if (error.cause instanceof CapacityError) return error.cause;
     return new ConnectionError(`Cannot reach ${driver}: ${reasonOf(error)}`, {
       driver,
       cause: error.cause ?? error,
