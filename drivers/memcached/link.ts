@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { CapacityError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { type Access, type Credentials, credentials } from "../../internal/access.ts";
 import { Interrupted } from "../../internal/tree/store.ts";
@@ -50,6 +51,12 @@ function dial({ host, port }: Server, { tls }: Credentials): { socket: Socket; e
 /** Beside the value an item holds its key, its header and what the server needs to find it. */
 const OVERHEAD = 1_024;
 
+/** Said before anything was asked, and then the server closes the connection. */
+function crowded(): CapacityError {
+  const message = "Cannot connect to memcached: the server has no connection left; raise its -c";
+  return new CapacityError(message, { driver: "memcached" });
+}
+
 /**
  * One connection, from when it is ready until it breaks; it is never repaired. A version of an item that was read on a
  * link is worth nothing on another: after a restart the server counts from 1 again.
@@ -71,7 +78,10 @@ export class Link {
     const parser = new Parser({
       answer: (answer) => this.#pending.shift()?.resolve(answer),
       stats: (stats) => this.#pending.shift()?.resolve(stats),
-      refusal: (line) => this.#pending.shift()?.reject(new Error(`the server answered "${line}"`)),
+      refusal: (line) => {
+        if (/^ERROR Too many open connections/.test(line)) this.destroy(crowded());
+        else this.#pending.shift()?.reject(new Error(`the server answered "${line}"`));
+      },
     });
     socket.on("data", (chunk) => {
       if (typeof chunk !== "string") parser.feed(chunk);

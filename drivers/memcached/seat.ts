@@ -1,3 +1,4 @@
+import { CapacityError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import type { Access } from "../../internal/access.ts";
 import { sleep } from "../../internal/clock.ts";
@@ -78,6 +79,7 @@ export class Seat {
     } catch (error) {
       const { isOnly } = this.#options;
       if (isOnly || this.#isTaken || !(error instanceof Interrupted)) throw error;
+      if (error.cause instanceof CapacityError) throw error.cause;
       // Nothing of the session is there, so that it lives on without this server.
       throw new Error(`server "${this.location}" cannot be used: ${error.message}`, { cause: error });
     }

@@ -1,4 +1,4 @@
-import { CapacityError, ConnectionError } from "../../core/errors.ts";
+import { CapacityError, ConnectionError, CoordError } from "../../core/errors.ts";
 import { sleep } from "../../internal/clock.ts";
 import { reasonOf } from "../../internal/reason.ts";
 import { type Endpoint, isSame, type Server } from "./endpoint.ts";
@@ -157,7 +157,7 @@ export class Connection implements Wire {
   /** Gives a broken link up; throws if it was not the link that failed. */
   #interrupted(link: Link, error: unknown, caller: Caller | undefined): void {
     if (!(error instanceof Interrupted)) {
-      throw error instanceof ConnectionError ? error : this.#refused(error);
+      throw error instanceof CoordError ? error : this.#refused(error);
     }
     caller?.repeated?.();
     link.destroy(error.cause);
@@ -236,14 +236,22 @@ export class Connection implements Wire {
   }
 
   #refused(cause: unknown): Error {
-    if (!(cause instanceof Error && cause.message.startsWith("OOM"))) return this.#error("use", cause);
-    const message = `Cannot store more in ${this.#endpoint.shown}: ${reasonOf(cause)}; raise maxmemory`;
-    return new CapacityError(message, { driver: "redis", cause });
+    return this.#error(limitOf(cause) === "maxmemory" ? "store more in" : "use", cause);
   }
 
   #error(verb: string, cause: unknown): Error {
     if (this.#ending.signal.aborted) return this.#ending.signal.reason;
     const message = `Cannot ${verb} ${this.#endpoint.shown}: ${reasonOf(cause)}`;
-    return new ConnectionError(message, { driver: "redis", cause });
+    const [limit, options] = [limitOf(cause), { driver: "redis", cause }];
+    return limit === undefined
+      ? new ConnectionError(message, options)
+      : new CapacityError(`${message}; raise ${limit}`, options);
   }
+}
+
+/** The limit that a server says is reached; undefined: it says something else. */
+function limitOf(cause: unknown): string | undefined {
+  const said = cause instanceof Error ? cause.message : "";
+  if (said.startsWith("OOM")) return "maxmemory";
+  return said.startsWith("ERR max number of clients reached") ? "maxclients" : undefined;
 }

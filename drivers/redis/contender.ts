@@ -1,4 +1,3 @@
-import { ConnectionError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
 import { isPassing } from "../../internal/passing.ts";
 import { Hold, type Place } from "./hold.ts";
@@ -136,7 +135,7 @@ export class Contender implements Place, Caller {
     const isUnconfirmed = error instanceof Error && error.cause instanceof Unconfirmed;
     if (this.#arrival !== "" && isPassing(error) && !isUnconfirmed) return this.#session.ttl / 3;
     this.end(error);
-    if (error instanceof ConnectionError) void this.#session.withdraw(this.tag, this.mode, this.id);
+    if (isPassing(error)) void this.#session.withdraw(this.tag, this.mode, this.id);
     return 0;
   }
 

@@ -1,4 +1,4 @@
-import { ConnectionError } from "../../core/errors.ts";
+import { ConnectionError, CoordError } from "../../core/errors.ts";
 import { sleep } from "../../internal/clock.ts";
 import { reasonOf } from "../../internal/reason.ts";
 import { authorityOf } from "../../internal/url.ts";
@@ -76,7 +76,7 @@ export class Nodes {
   /** What went wrong, as it is told to the caller. */
   error(cause: unknown): Error {
     if (this.signal.aborted) return this.signal.reason;
-    if (cause instanceof ConnectionError) return cause;
+    if (cause instanceof CoordError) return cause;
     const message = `Cannot reach ${this.#options.shown}: ${reasonOf(cause)}`;
     return new ConnectionError(message, { driver: "redis", cause });
   }

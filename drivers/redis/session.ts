@@ -1,8 +1,8 @@
 import { SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import type { Latch } from "../../internal/latch.ts";
-import { timeoutOf } from "../../internal/timeout.ts";
 import { isPassing } from "../../internal/passing.ts";
+import { timeoutOf } from "../../internal/timeout.ts";
 import type { Contender } from "./contender.ts";
 import { Groups } from "./groups.ts";
 import type { Hold } from "./hold.ts";

@@ -46,7 +46,7 @@ export async function* levels<T>(
   }
 }
 
-/** Once established, a watch outlasts a server that is away. */
+/** Once established, a watch outlasts a server that is away, or lets nobody in. */
 async function attempt<T>(look: () => Promise<Level<T>>, first: boolean): Promise<Level<T> | undefined> {
   try {
     return await look();

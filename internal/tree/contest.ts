@@ -1,6 +1,6 @@
 import { bounded, either } from "../../core/abort.ts";
-import { ConnectionError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
+import { isPassing } from "../passing.ts";
 import { TreeHold } from "./hold.ts";
 import { hear, lookOn } from "./levels.ts";
 import { encodeEntry } from "./records.ts";
@@ -66,7 +66,7 @@ export class Contest {
       return signal.aborted ? Promise.reject(signal.reason) : this.#line.enter(this.#entry, again);
     });
     this.#entering = entering.catch((error: unknown) => {
-      this.#isDoubtful ||= error instanceof ConnectionError;
+      this.#isDoubtful ||= isPassing(error);
     });
     return entering;
   }
