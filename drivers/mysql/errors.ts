@@ -1,5 +1,5 @@
 import { CapacityError } from "../../core/errors.ts";
-import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
+import { Cancelled, Full, Interrupted } from "../../internal/sql/store.ts";
 
 /** What the servers say, by number, where their own words would not tell what to do. */
 const WORDS: ReadonlyMap<number, string> = new Map([
@@ -10,14 +10,29 @@ const WORDS: ReadonlyMap<number, string> = new Map([
   [1836, "it is read-only, as a replica is: name the one that takes writes"],
 ]);
 
-/** What it has no room for, and what raises the limit. */
-const ROOM: ReadonlyMap<number, string> = new Map([
-  [1021, "its disk is full: make room there"],
-  [1040, "it has no connection left: raise its max_connections, or close some"],
-  [1114, "a table is full: make room on its disk"],
-  [1203, "the user has no connection left: raise its max_user_connections"],
-  [1226, "the user has used up what the server allows it: raise the user's limits"],
+/** The same of those that mean that there is no room. */
+const NO_ROOM: ReadonlyMap<number, (message: string) => string> = new Map([
+  [1021, (message) => `${message}: make room on the server's disk`],
+  [1037, giveMemory],
+  [1038, giveMemory],
+  [1040, () => "it has no connection left: raise its max_connections, or close some"],
+  [1041, giveMemory],
+  [1114, (message) => `${message}: make room on the server's disk, or let the table space grow`],
+  [1135, (message) => `${message}: let the server have more threads and memory`],
+  [1203, () => "the user has no connection left: raise its max_user_connections"],
+  [1206, (message) => `${message}: raise innodb_buffer_pool_size`],
+  [1226, raiseUsers],
 ]);
+
+function giveMemory(message: string): string {
+  return `${message}: give the server more memory`;
+}
+
+/** The name of the limit stands in quotes. */
+function raiseUsers(message: string): string {
+  const [, limit = "limits"] = /'(max_\w+)'/.exec(message) ?? [];
+  return `the user has used up what the server allows it: raise its ${limit} (ALTER USER)`;
+}
 
 /** More at once than the server reads. */
 const TOO_LARGE = 1153;
@@ -60,10 +75,8 @@ export function translate(error: unknown): Error {
     return new Interrupted(message, { cause: error });
   }
   if (number === TOO_LARGE) return tooLarge(message, error);
-  const room = ROOM.get(number);
-  if (room !== undefined) {
-    return new CapacityError(`Cannot use mysql: ${room}`, { driver: "mysql", cause: error });
-  }
+  const describe = NO_ROOM.get(number);
+  if (describe) return new Full(describe(message), { cause: error });
   if (number === DENIED) {
     const rights = "SELECT, INSERT, UPDATE and DELETE on the tables, and CREATE once";
     return new Error(`${message}: it needs ${rights}`, { cause: error });

@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { type ConnectionOptions as Options, createConnection, type SslOptions } from "mysql2";
 import { either } from "../../core/abort.ts";
 import { type Access, type Credentials, credentials, type Patience } from "../../internal/access.ts";
-import { Interrupted } from "../../internal/sql/store.ts";
+import { Full, Interrupted } from "../../internal/sql/store.ts";
 import { translate } from "./errors.ts";
 
 /** What a client is asked. */
@@ -167,6 +167,19 @@ export function ownSource(endpoint: Endpoint): Source {
   };
 }
 
+/** What a pool says that keeps nobody waiting, or not so many, and the option that says how many. */
+const EXHAUSTED: ReadonlyMap<string, string> = new Map([
+  ["No connections available.", "connectionLimit"],
+  ["Queue limit reached.", "queueLimit"],
+]);
+
+/** Why a pool gives no connection. */
+function refusalOf(error: Error): Error {
+  const limit = EXHAUSTED.get(error.message);
+  if (limit === undefined) return translate(error);
+  return new Full(`the pool has no connection left: raise its ${limit}`, { cause: error });
+}
+
 /** Connections of a pool, which are not given back to it but closed: they have become sessions of ours. */
 export function poolSource(pool: MysqlPool, database: string | undefined): Source {
   return {
@@ -177,7 +190,7 @@ export function poolSource(pool: MysqlPool, database: string | undefined): Sourc
         signal.addEventListener("abort", abort, { once: true });
         pool.getConnection((error, client) => {
           signal.removeEventListener("abort", abort);
-          if (error) return reject(translate(error));
+          if (error) return reject(refusalOf(error));
           // A pool that is exhausted may give one yet.
           if (signal.aborted) return client.release();
           resolve({

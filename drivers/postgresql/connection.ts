@@ -1,20 +1,11 @@
 import type { Clock } from "../../driver.ts";
-import { CapacityError } from "../../core/errors.ts";
 import { Cancelled, Interrupted } from "../../internal/sql/store.ts";
+import { fullFrom } from "./room.ts";
 import type { Link, PostgresqlQuery, Source } from "./source.ts";
 
 /** The server's refusals that mean that the connection is over, or never was. */
 const ENDED = /^(08...|57P0[123]|XX000)$/;
 const CANCELLED = "57014";
-/** What raises the limits that the server names, by its code. */
-const ROOM: ReadonlyMap<string, string> = new Map([
-  ["53100", "make room on its disk"],
-  ["53200", "raise max_locks_per_transaction, or hold fewer locks"],
-  [
-    "53300",
-    "raise max_connections, or the CONNECTION LIMIT of the role or the database, or have fewer connections",
-  ],
-]);
 const LOCK_TIMEOUT = "55P03";
 
 /** The server has waited for a lock as long as it should, and the wait goes on. */
@@ -71,7 +62,7 @@ export class Connection {
     });
   }
 
-  /** Rejects with `Interrupted` where nobody could be reached. */
+  /** Rejects with `Interrupted` where nobody could be reached, with `Full` where there is no connection left. */
   static async open(source: Source, options: ConnectionOptions): Promise<Connection> {
     const late = new AbortController();
     const stop = options.clock.after(options.limit, () => {
@@ -139,20 +130,13 @@ export class Connection {
   }
 }
 
-/** The server has no room for what is asked for: class 53 of its codes. */
-function noRoom(code: string, why: string, cause: unknown): CapacityError {
-  const message = `Cannot use postgresql: ${why}; ${ROOM.get(code) ?? "raise that limit"}`;
-  return new CapacityError(message, { driver: "postgresql", cause });
-}
-
 function classify(error: unknown, end: Error | undefined): Error {
   const { message = String(error), code = "" } = error as { message?: string; code?: string };
   const why = end?.message ?? (message || code);
   if (code === CANCELLED) return new Cancelled(why, { cause: error });
   if (code === LOCK_TIMEOUT) return new SliceOver(why, { cause: error });
-  if (end === undefined && /^53...$/.test(code)) return noRoom(code, why, error);
   // What is no refusal of the server is a failure of the way to it.
   const isRefusal = /^[0-9A-Z]{5}$/.test(code) && !ENDED.test(code) && error instanceof Error;
-  if (end === undefined && isRefusal) return error;
+  if (end === undefined && isRefusal) return fullFrom(error) ?? error;
   return new Interrupted(why, { cause: error });
 }

@@ -1,6 +1,7 @@
 import type { Target } from "../../driver.ts";
 import {
   type Bells,
+  Full,
   HOLDS,
   Interrupted,
   type Place,
@@ -82,13 +83,15 @@ export class PostgresqlStore implements Store {
       } catch (error) {
         store.destroy();
         options.signal.throwIfAborted();
-        failures.push(error as Error); // Nothing else is thrown.
+        failures.push(error as Error); // Only errors are thrown here.
       }
     }
     const [failure] = failures;
     if (failures.length === 1) throw failure;
     const each = failures.map((one, i) => `"${sources[i]?.location}": ${reasonOf(one)}`);
-    throw new Interrupted(`no host can be used; ${each.join("; ")}`, { cause: failure });
+    const why = `no host can be used; ${each.join("; ")}`;
+    const full = failures.find((one) => one instanceof Full);
+    throw full ? new Full(why, { cause: full.cause }) : new Interrupted(why, { cause: failure });
   }
 
   async #open(): Promise<void> {

@@ -2,6 +2,7 @@ import { either } from "../../core/abort.ts";
 import { ConnectionError, CoordError } from "../../core/errors.ts";
 import type { Attempt, Grant } from "../../driver.ts";
 import { sleep } from "../clock.ts";
+import { failureOf } from "./failure.ts";
 import { SqlHold } from "./hold.ts";
 import type { SqlSession } from "./session.ts";
 import { Cancelled, Interrupted, type Lock, type Place, type Side, type Taking } from "./store.ts";
@@ -123,6 +124,6 @@ export class Contest {
     const { driver } = this.#session;
     const why = error instanceof Error ? error.message : "its connection broke";
     const message = `Cannot wait any longer for ${this.#attempt.kind} "${this.#attempt.name}": ${why}`;
-    return new ConnectionError(message, { driver, cause: error });
+    return failureOf(error, { message, driver });
   }
 }

@@ -1,5 +1,6 @@
-import { ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
+import { LockBrokenError, SessionLostError } from "../../core/errors.ts";
 import type { Grant } from "../../driver.ts";
+import { isPassing } from "../passing.ts";
 import type { SqlSession } from "./session.ts";
 import type { Place } from "./store.ts";
 
@@ -86,7 +87,7 @@ export class SqlHold implements Grant {
       return false;
     } catch (error) {
       if (error instanceof SessionLostError) return false;
-      this.#unclear ||= error instanceof ConnectionError;
+      this.#unclear ||= isPassing(error);
       throw error;
     } finally {
       this.#releasing = undefined;

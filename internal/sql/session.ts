@@ -1,10 +1,12 @@
-import { CapacityError, ConnectionError, SessionLostError } from "../../core/errors.ts";
+import { ConnectionError, type CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import { isPassing } from "../passing.ts";
+import { reasonOf } from "../reason.ts";
 import { TreeGroups } from "../tree/groups.ts";
 import type { Host } from "../tree/host.ts";
 import type { TreeMember } from "../tree/member.ts";
 import { BellBoard } from "./bells.ts";
+import { failureOf } from "./failure.ts";
 import { Holds } from "./holds.ts";
 import { SqlLocks } from "./locks.ts";
 import { Ring } from "./ring.ts";
@@ -52,15 +54,15 @@ export async function openSql(
     return session;
   } catch (cause) {
     options.signal.throwIfAborted();
-    if (cause instanceof ConnectionError || !(cause instanceof Error)) throw cause;
-    const action = `open a session on ${settings.driver}`;
-    throw failed(action, settings.driver, cause, rootOf(cause));
+    throw cause instanceof ConnectionError || !(cause instanceof Error)
+      ? cause
+      : unopened(settings.driver, cause);
   }
 }
 
-/** What the client library said. */
-function rootOf(cause: Error): unknown {
-  return cause instanceof Interrupted || cause instanceof CapacityError ? cause.cause ?? cause : cause;
+function unopened(driver: string, error: Error): CoordError {
+  const cause = error instanceof Interrupted ? error.cause ?? error : error;
+  return failureOf(cause, { message: `Cannot open a session on ${driver}: ${reasonOf(error)}`, driver });
 }
 
 /** One life of a coordinator in a database: that of one connection. */

@@ -1,6 +1,7 @@
 import { CapacityError, ConnectionError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
-import { failed } from "./failed.ts";
+import { reasonOf } from "../reason.ts";
+import { failureOf } from "./failure.ts";
 import type { Side } from "./store.ts";
 
 /** A connection that nothing waits on is closed after so many ms. */
@@ -32,7 +33,7 @@ export class Sides {
 
   /**
    * A connection for one wait.
-   * @throws {CapacityError} when too many wait already, or the server has no connection left
+   * @throws {CapacityError} when too many wait already, or the server has no room for one more
    * @throws {ConnectionError} when it cannot be opened
    */
   async take(): Promise<Side> {
@@ -62,7 +63,8 @@ export class Sides {
     } catch (cause) {
       if (cause instanceof ConnectionError) throw cause;
       const { driver, location } = this.#options;
-      throw failed(`open a connection to wait on at "${location}"`, driver, cause);
+      const message = `Cannot open a connection to wait on at "${location}": ${reasonOf(cause)}`;
+      throw failureOf(cause, { message, driver });
     } finally {
       this.#opening--;
     }

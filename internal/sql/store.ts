@@ -15,6 +15,7 @@
  *   about an answer that comes late. What a side is asked settles within `StoreOptions.limit`, its waits apart; where no
  *   answer came by then, the side has destroyed itself.
  * - What lost its connection rejects with {@linkcode Interrupted}; where that was S, `StoreOptions.gone` is called.
+ * - What the server has no room for rejects with {@linkcode Full}, which becomes a `CapacityError`.
  * - Any other error is the server's refusal, and final. Credentials never stand in an error.
  */
 import type { Clock, Entry, Mode, Target } from "../../driver.ts";
@@ -25,6 +26,9 @@ export { type Groups, Interrupted };
 
 /** The server has ended a wait because somebody asked it to; the connection goes on. */
 export class Cancelled extends Error {}
+
+/** The server has no room for what was asked: it says which limit that is, and what raises it. */
+export class Full extends Error {}
 
 /** What a store is opened with. */
 export interface StoreOptions {

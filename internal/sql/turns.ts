@@ -1,6 +1,7 @@
-import { ConnectionError, CoordError, type SessionLostError } from "../../core/errors.ts";
+import { CoordError, type SessionLostError } from "../../core/errors.ts";
 import type { Clock } from "../../driver.ts";
 import { reasonOf } from "../reason.ts";
+import { failureOf } from "./failure.ts";
 import { Interrupted } from "./store.ts";
 
 /** An answer that came while the program itself stood still is read within so many ms after its deadline. */
@@ -61,6 +62,7 @@ export class Turns {
    * Makes a request when those before it have their answers.
    * @param late is given an answer that came after the deadline
    * @throws {ConnectionError} after the time-out, or when the server refuses
+   * @throws {CapacityError} when the server has no room for it
    */
   run<T>(send: (again: boolean) => Promise<T>, late: (answer: T) => void = () => {}): Promise<T> {
     return this.#enter(() => send(false), late, (request) => this.#queue.push(request));
@@ -183,9 +185,7 @@ export class Turns {
     if (cause instanceof CoordError) return cause;
     const { driver, location, timeout } = this.#options;
     const why = cause instanceof Error ? reasonOf(cause) : `no answer within ${timeout} ms`;
-    return new ConnectionError(`Cannot use ${driver} at "${location}": ${why}`, {
-      driver,
-      cause: cause instanceof Interrupted ? cause.cause ?? cause : cause,
-    });
+    const message = `Cannot use ${driver} at "${location}": ${why}`;
+    return failureOf(cause instanceof Interrupted ? cause.cause ?? cause : cause, { message, driver });
   }
 }

@@ -1,5 +1,6 @@
-import { ConnectionError, LockBrokenError, SessionLostError } from "../../core/errors.ts";
+import { LockBrokenError, SessionLostError } from "../../core/errors.ts";
 import type { Grant } from "../../driver.ts";
+import { isPassing } from "../passing.ts";
 import { encodeEntry } from "./records.ts";
 import type { TreeSession } from "./session.ts";
 import type { Line, NewEntry, Place } from "./store.ts";
@@ -104,7 +105,7 @@ export class TreeHold implements Grant {
       return false;
     } catch (error) {
       if (error instanceof SessionLostError) return false;
-      this.#unclear ||= error instanceof ConnectionError;
+      this.#unclear ||= isPassing(error);
       throw error;
     } finally {
       this.#releasing = undefined;

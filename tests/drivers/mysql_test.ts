@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { createConnection } from "mysql2/promise";
-import { CapacityError, ConnectionError, LockLostError } from "../../core/errors.ts";
+import { ConnectionError, LockLostError } from "../../core/errors.ts";
 import type { Opener } from "../../driver.ts";
 import { mysql } from "../../drivers/mysql.ts";
 import { TABLES } from "../../drivers/mysql/schema.ts";
@@ -81,45 +80,6 @@ for (const { name, isHere, start } of PRODUCTS) {
     await (await world.open()).close();
     await world.admin.query("set global read_only = 1");
     assert.match(await refusal(world.url), /read-only/);
-  });
-
-  test(`${name}: a full connection table is said, and is waited for`, OPTIONS, async () => {
-    await using world = await World.start(() => start({ args: ["--max-connections=10"] }));
-    const holder = await world.open();
-    const lease = await holder.lock("l").acquire();
-    const crowd = [];
-    for (;;) {
-      const config = { host: "127.0.0.1", port: world.server.port, user: "coord" };
-      const one = await createConnection(config).catch(() => undefined);
-      if (!one) break;
-      crowd.push(one);
-    }
-    const refused = await failure(world.open());
-    assert.ok(refused instanceof CapacityError, String(refused));
-    assert.match(refused.message, /no connection left.*max_connections/);
-    // Who has a connection goes on; who would need one more is told.
-    assert.equal(await lease.isHeld(), true);
-    assert.ok(await holder.lock("other").tryAcquire());
-    const told = await failure(holder.lock("l").acquire());
-    assert.ok(told instanceof CapacityError, String(told));
-    assert.match(told.message, /Cannot open a connection to wait on.*max_connections/);
-    for (const one of crowd) one.destroy();
-    assert.ok(await eventually(() => world.open()));
-  });
-
-  test(`${name}: a user who may have no more connections is told which limit that is`, OPTIONS, async () => {
-    await using world = await World.start(start);
-    await (await world.open()).close(); // The tables are there.
-    await world.admin.query(
-      "create user tight@'%' identified by 'secret' with max_user_connections 2; grant all on coord.* to tight@'%'",
-    );
-    const url = `mysql://tight:secret@127.0.0.1:${world.server.port}/coord`;
-    await using first = await getCoordinator(mysql(url));
-    assert.ok(await first.lock("l").tryAcquire());
-    const refused = await failure(getCoordinator(mysql(url)).then((coord) => coord.close()));
-    assert.ok(refused instanceof CapacityError, String(refused));
-    assert.match(refused.message, /raise/);
-    assert.ok(await first.lock("m").tryAcquire());
   });
 
   test(`${name}: more waits than maxWaiting are refused with what to do`, OPTIONS, async () => {

@@ -10,7 +10,7 @@ import { getCoordinator } from "../../mod.ts";
 import { findBinary } from "../servers/binaries.ts";
 import { startPgbouncer } from "../servers/pgbouncer.ts";
 import { startPostgresql } from "../servers/postgresql.ts";
-import { attempt, OPTIONS, startWorld, until } from "./postgresql_world.ts";
+import { OPTIONS, startWorld, until } from "./postgresql_world.ts";
 
 /** Fails unless it rejects with an error that says this, a `ConnectionError` unless another is named. */
 async function refused(
@@ -81,60 +81,6 @@ test("open() with a wrong database, password or port says which", OPTIONS, async
   );
   assert.doesNotMatch(`${error.message} ${error.cause}`, /wrong/);
   await refused(world.open("a", { from: "postgresql://127.0.0.1:9/postgres" }), /refused|127\.0\.0\.1:9/);
-});
-
-test("a full table of connections is said, and costs nothing that is held", OPTIONS, async () => {
-  await using world = await startWorld({
-    settings: ["max_connections=6", "superuser_reserved_connections=0"],
-  });
-  const [a, b] = [await world.open("a"), await world.open("b")];
-  const held = await a.take("l");
-  await Promise.all([world.open("c"), world.open("d"), world.open("e")]);
-  await refused(world.open("f"), /too many clients.*max_connections/, CapacityError);
-  const waiting = /Cannot open a connection to wait on.*too many clients/;
-  await refused(b.locks.acquire(attempt("l")), waiting, CapacityError);
-  assert.equal(await held.check(), true);
-  assert.equal(await held.release(), true);
-  assert.ok(await b.take("l"));
-});
-
-test("a user who may have no more connections is told which limit that is", OPTIONS, async () => {
-  await using world = await startWorld();
-  await world.client.query("create role tight login superuser connection limit 1");
-  await world.client.query("alter role tight nosuperuser; grant create on database postgres to tight");
-  const from = world.server.url.replace("postgres@", "tight@");
-  const one = await world.open("a", { from });
-  await refused(
-    world.open("b", { from }),
-    /too many connections for role "tight".*CONNECTION LIMIT/,
-    CapacityError,
-  );
-  assert.equal(await (await one.take("l")).check(), true);
-});
-
-test("what the server has no room for is refused, and leaves nothing behind", OPTIONS, async () => {
-  await using world = await startWorld({ settings: ["max_connections=10", "max_locks_per_transaction=10"] });
-  const [a, b] = [await world.open("a"), await world.open("b")];
-  const grants = [];
-  let full: unknown;
-  for (let i = 0; !full && i < 10_000; i++) {
-    try {
-      grants.push(await a.take(`lock-${i}`));
-    } catch (error) {
-      full = error;
-    }
-  }
-  assert.ok(
-    full instanceof CapacityError && /shared memory; raise max_locks/.test(full.message),
-    String(full),
-  );
-  await Promise.all(grants.slice(1, 50).map((grant) => grant.release()));
-  const next = await b.take(`lock-${grants.length}`);
-  assert.equal(await next.release(), true);
-  assert.equal(await grants[0]?.check(), true);
-  for (const grant of [grants[0], ...grants.slice(50)]) assert.equal(await grant?.release(), true);
-  // The presences of two sessions.
-  assert.equal(await world.value("select count(*)::int from pg_locks where locktype = 'advisory'"), 2);
 });
 
 for (const mode of ["transaction", "session", "statement"] as const) {
