@@ -10,6 +10,10 @@
  *   `acquire` apart, whose first request is bounded like any other; what could not be carried out by then rejects with
  *   `ConnectionError`. While the connection is being restored it waits for that, within the same bound. Core waits for
  *   no call much longer than that: the one who called hears that its outcome is unknown.
+ * - What the backend has no room for (a value, a connection, memory, a disk) rejects with `CapacityError`, which names
+ *   the limit and what raises it, for the one who asks alone: neither a session nor a wait nor a watch that there is
+ *   already ends by it. Where that may pass soon, it is tried again within the bound. Giving back goes without room
+ *   wherever the backend lets it, and else is tried until it does.
  * - A request whose answer was lost is resolved by looking: attempts and presences carry unique ids for that.
  * - Errors of a client library are the `cause` of ours.
  * - Once `Session.lost` has fired or `close()` was called, calls reject with `SessionLostError`, `Grant.release()` and
@@ -58,6 +62,7 @@ export interface Opener extends Backend {
   /**
    * Opens a session.
    * @throws {ConnectionError} when the backend cannot be reached within `timeout`, or refuses.
+   * @throws {CapacityError} when the backend has no room for one more.
    */
   open(options: OpenOptions): Promise<Session>;
 }

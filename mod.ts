@@ -36,6 +36,7 @@ export { HashRing, type HashRingOptions } from "./core/hash_ring.ts";
  * @param backend what a driver's factory returns, or a URL, whose driver is then loaded
  * @returns the coordinator, connected
  * @throws {ConnectionError} when the backend cannot be reached, or refuses
+ * @throws {CapacityError} when the backend has no room for one more: no connection left, no memory
  * @throws {UnknownDriverError} when no driver is known, or can be loaded, for a URL
  * @throws {DriverChosenPoorlyError} when the backend lacks one of `options.characteristics`
  */

@@ -45,9 +45,10 @@ export interface Election {
   tryCampaign(options?: CampaignOptions): Promise<Leadership | undefined>;
   /**
    * Campaigns, runs `fn` as the leader, and resigns when it has settled; campaigns again after a loss, of a session
-   * during the wait too, and while the backend is away. It is over when `fn` settles as the leader, or when `signal`
-   * aborts: then the leadership's signal fires, `fn` is awaited, and the call rejects with the signal's reason, or with
-   * what `fn` threw.
+   * during the wait too, and while the backend is away, or has no room. It is over when `fn` settles as the leader, or
+   * when `signal` aborts: then the leadership's signal fires, `fn` is awaited, and the call rejects with the signal's
+   * reason, or with what `fn` threw.
+   * @throws {CapacityError} when the backend has no room before it has led once
    */
   lead(fn: (leadership: Leadership) => Promise<void>, options?: CampaignOptions): Promise<void>;
   /** The present leader. */

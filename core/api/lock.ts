@@ -51,6 +51,7 @@ export interface Lock {
    * @returns a lease, to be released or disposed of
    * @throws {AcquireTimeoutError} when `timeout` runs out; it says who holds the lock
    * @throws {ConnectionError} when the backend cannot be reached
+   * @throws {CapacityError} when the backend has no room for one more who waits or holds
    * @throws {SessionLostError} when the session ends during the wait
    * @throws {ClosedError} when the coordinator is closed
    */
@@ -59,6 +60,7 @@ export interface Lock {
    * Takes the lock if that is possible now; never waits, never overtakes a waiter.
    * @returns undefined if the lock is busy
    * @throws {ConnectionError} when the backend cannot be reached: busy and unreachable are never the same
+   * @throws {CapacityError} when the backend has no room for one more who holds
    */
   tryAcquire(options?: TryOptions): Promise<Lease | undefined>;
   /**
@@ -99,6 +101,7 @@ export interface Lease extends AsyncDisposable {
    * Gives the lock back, if it is still ours.
    * @returns false: it was already released, lost or broken
    * @throws {ConnectionError} only when the outcome is unknown; it is then retried until confirmed, or the session ends
+   * @throws {CapacityError} likewise, where the backend has no room to note it
    */
   release(): Promise<boolean>;
 }

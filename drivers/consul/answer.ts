@@ -45,7 +45,9 @@ export function readAnswer({ statusCode: status, headers, body }: Response): Ans
 
 /** What the server says while it lets nobody in may pass; who waits for that in vain is told. */
 function limited(said: string): CapacityError {
-  const limit = /concurrent connections/.test(said) ? "http_max_conns_per_client" : "rpc_rate, or request_limits";
+  const limit = /concurrent connections/.test(said)
+    ? "http_max_conns_per_client"
+    : "rpc_rate, or request_limits";
   const message = `Cannot use Consul: it turns requests away for a limit: ${said}; raise its ${limit}`;
   return new CapacityError(message, { driver: "consul" });
 }

@@ -84,6 +84,7 @@ export class Exchange implements Disposable {
 function describe(cause: unknown): string {
   if (!(cause instanceof Error)) return "the connection broke";
   if (!("code" in cause) || cause.code !== "ECONNRESET") return cause.message;
-  const why = "if that lasts, the server has no connection left for this address: raise http_max_conns_per_client";
+  const why =
+    "if that lasts, the server has no connection left for this address: raise http_max_conns_per_client";
   return `${cause.message}; ${why}`;
 }

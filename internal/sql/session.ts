@@ -11,7 +11,6 @@ import { Holds } from "./holds.ts";
 import { SqlLocks } from "./locks.ts";
 import { Ring } from "./ring.ts";
 import { Sides } from "./sides.ts";
-import { failed } from "./failed.ts";
 import { Interrupted, type Store, type StoreOptions } from "./store.ts";
 import { Turns } from "./turns.ts";
 

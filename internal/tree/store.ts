@@ -13,7 +13,10 @@
  */
 import type { Clock, Mode, Target } from "../../driver.ts";
 
-/** The answer to a request will not come; it may have been carried out. */
+/**
+ * The answer to a request will not come; it may have been carried out. Where that is for a limit which others may leave
+ * soon, the cause is a `CapacityError`: who waits for that in vain is told so.
+ */
 export class Interrupted extends Error {}
 
 /** The server has ended the session. */

@@ -9,22 +9,26 @@ import { startWorld } from "./memcached_world.ts";
 
 const OPTIONS = { skip: !findBinary("memcached"), timeout: 120_000 };
 
-test("a server that has too many connections is told to who opens one, and is waited for", OPTIONS, async () => {
-  await using world = await startWorld({ count: 2, args: ["-c", "20"] });
-  const [here, there] = [world.lockOn(0), world.lockOn(1)];
-  const coord = await world.open({ ttl: 20_000, url: `memcached://127.0.0.1:${world.servers[0]?.port}` });
-  const lease = await coord.lock(here).acquire();
-  const crowds = await Promise.all(world.servers.map(({ port }) => crowd(port)));
-  await noConnection(() => getCoordinator(world.url));
-  assert.equal(await lease.isHeld(), true);
-  for (const socket of crowds[0] ?? []) socket.destroy();
-  // One of both will do, but for what is on the other.
-  const both = await eventually(() => world.open({ ttl: 20_000 }));
-  assert.ok(await both.lock(here).tryAcquire() === undefined);
-  await noConnection(() => both.lock(there).acquire());
-  for (const socket of crowds[1] ?? []) socket.destroy();
-  assert.ok(await eventually(() => both.lock(there).tryAcquire()));
-});
+test(
+  "a server that has too many connections is told to who opens one, and is waited for",
+  OPTIONS,
+  async () => {
+    await using world = await startWorld({ count: 2, args: ["-c", "20"] });
+    const [here, there] = [world.lockOn(0), world.lockOn(1)];
+    const coord = await world.open({ ttl: 20_000, url: `memcached://127.0.0.1:${world.servers[0]?.port}` });
+    const lease = await coord.lock(here).acquire();
+    const crowds = await Promise.all(world.servers.map(({ port }) => crowd(port)));
+    await noConnection(() => getCoordinator(world.url));
+    assert.equal(await lease.isHeld(), true);
+    for (const socket of crowds[0] ?? []) socket.destroy();
+    // One of both will do, but for what is on the other.
+    const both = await eventually(() => world.open({ ttl: 20_000 }));
+    assert.ok(await both.lock(here).tryAcquire() === undefined);
+    await noConnection(() => both.lock(there).acquire());
+    for (const socket of crowds[1] ?? []) socket.destroy();
+    assert.ok(await eventually(() => both.lock(there).tryAcquire()));
+  },
+);
 
 async function noConnection(call: () => Promise<unknown>): Promise<void> {
   const error = await eventually(async () => {

@@ -53,7 +53,7 @@ for (const { name, isHere, start } of PRODUCTS) {
     assert.equal(await lease.release(), true);
   });
 
-  test(`${name}: a session lost while there is no connection is replaced later [S6]`, OPTIONS, async () => {
+  test(`${name}: a session lost while there is no connection is replaced later [S18]`, OPTIONS, async () => {
     await using world = await World.start(start);
     const coord = await world.open({ ttl: 3_000 });
     const lease = await coord.lock("l").acquire();

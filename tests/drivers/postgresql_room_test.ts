@@ -78,7 +78,7 @@ test(
 );
 
 test(
-  "a session that is lost while the table is full is replaced once there is room [S6]",
+  "a session that is lost while the table is full is replaced once there is room [S18]",
   OPTIONS,
   async () => {
     await using world = await startWorld();
