@@ -137,7 +137,7 @@ test("lead() that is refused again and again rests longer and longer in between 
   await coord.close();
 });
 
-test("lead() that has no room says so at first, and tries again once it has led [E4, R7]", async () => {
+test("lead() that has no room says so at first, and tries again once it has led [E19, E4, R7]", async () => {
   const { clock, backend } = world();
   let isFull = true;
   const opener = withSessions(

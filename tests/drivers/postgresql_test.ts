@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "pg";
-import { CapacityError, ConnectionError, type CoordError } from "../../core/errors.ts";
+import { ConnectionError } from "../../core/errors.ts";
 import { postgresql, type PostgresqlOptions, postgresqlSchema } from "../../drivers/postgresql.ts";
 import { getCoordinator } from "../../mod.ts";
 import { findBinary } from "../servers/binaries.ts";
@@ -12,14 +12,10 @@ import { startPgbouncer } from "../servers/pgbouncer.ts";
 import { startPostgresql } from "../servers/postgresql.ts";
 import { OPTIONS, startWorld, until } from "./postgresql_world.ts";
 
-/** Fails unless it rejects with an error that says this, a `ConnectionError` unless another is named. */
-async function refused(
-  promise: Promise<unknown>,
-  says: RegExp,
-  Kind: new (message: string) => CoordError = ConnectionError,
-): Promise<CoordError> {
+/** Fails unless it rejects with a `ConnectionError` that says this. */
+async function refused(promise: Promise<unknown>, says: RegExp): Promise<ConnectionError> {
   const error: unknown = await promise.then(() => undefined, (reason: unknown) => reason);
-  assert.ok(error instanceof Kind, String(error));
+  assert.ok(error instanceof ConnectionError, String(error));
   assert.match(error.message, says);
   return error;
 }
