@@ -12,7 +12,7 @@ const LONGEST = 250;
 export async function* watchChanges<T>(
   subscribe: (fn: () => void) => () => void,
   options: { clock: Clock; signal: AbortSignal; ended: AbortSignal },
-  read: (before: T | undefined) => T,
+  read: (before: T | undefined) => T | Promise<T>,
 ): AsyncGenerator<T, void> {
   const { clock, signal, ended } = options;
   const latch = new Latch();
@@ -25,7 +25,7 @@ export async function* watchChanges<T>(
     let before: T | undefined;
     for (let isFirst = true; !signal.aborted; isFirst = false) {
       ended.throwIfAborted();
-      const now = read(before);
+      const now = await read(before);
       if (isFirst || now !== before) yield now;
       before = now;
       if (!signal.aborted) await latch.wait(clock, SHORTEST + Math.random() * (LONGEST - SHORTEST));

@@ -11,20 +11,50 @@ import { readAll, TORN, writeHeader, writeQueued } from "./header.ts";
 import type { LockDir } from "./lock_dir.ts";
 import { type OwnerRecord, parseRecord } from "./record.ts";
 
-/** How often a record that is just being written is read again, at once and after a rest. */
+/** How often a record that is just being written is read again at once. */
 const TRIES = 3;
 
-/** Who writes takes no longer, in ms, unless it is stopped by the system just then. */
-const REST = 2;
+/** The longest pause before it is read again after that, in ms: who writes may be off the processor. */
+const PAUSE = 2;
 
-/** After so many rests the file is torn for good, by a disk that was full or by somebody else. */
-const RESTS = 50;
+/** How long `breakLock` looks for a whole record, in ms: it is wanted only to ring who wrote it. */
+const PATIENCE = 100;
 
 /**
- * The exclusive holder: its record is in the lock file, and counts while its session lives. Torn: it is just being
- * written, which says nothing of whether there is one.
+ * The exclusive holder: its record is in the lock file, and counts while its session lives.
+ * @throws {ConnectionError} when there is a holder, but no whole record within the deadline
  */
-export function readExclusive(context: Context, dir: LockDir): OwnerRecord | typeof TORN | undefined {
+export async function readExclusive(context: Context, dir: LockDir): Promise<OwnerRecord | undefined> {
+  const { timeout, failures } = context;
+  const owner = await readWhole(context, dir, timeout);
+  if (owner !== TORN) return owner;
+  const state = `it is locked, and its contents were torn for ${timeout} ms; does another program write it?`;
+  throw failures.refuse(`read ${JSON.stringify(dir.lock)}`, state);
+}
+
+/** All holders that write records, which excludes other programs that lock the file. */
+export async function readHolders(context: Context, dir: LockDir): Promise<OwnerRecord[]> {
+  const exclusive = await readExclusive(context, dir);
+  return exclusive ? [exclusive] : readShared(context, dir);
+}
+
+/** Reads until the record is whole: torn, it says nothing of whether there is a holder. */
+async function readWhole(
+  context: Context,
+  dir: LockDir,
+  patience: number,
+): Promise<OwnerRecord | typeof TORN | undefined> {
+  const { clock, ended } = context;
+  const until = clock.now() + patience;
+  for (;;) {
+    const owner = readOnce(context, dir);
+    if (owner !== TORN || clock.now() >= until) return owner;
+    await sleep(clock, Math.random() * PAUSE);
+    ended.throwIfAborted();
+  }
+}
+
+function readOnce(context: Context, dir: LockDir): OwnerRecord | typeof TORN | undefined {
   const file = ifThere(() => context.platform.open(dir.lock, "read"));
   if (!file) return undefined;
   try {
@@ -34,34 +64,30 @@ export function readExclusive(context: Context, dir: LockDir): OwnerRecord | typ
       const owner = header && parseRecord(header.record);
       return owner && context.isAlive(owner.session) ? owner : undefined;
     }
-    return TORN;
+    // Only who holds the lock alone writes a record: where nobody does, the writer is dead.
+    if (!file.tryLock(false)) return TORN;
+    file.unlock();
   } finally {
     file.close();
   }
-}
-
-async function readWhole(context: Context, dir: LockDir): Promise<OwnerRecord | undefined> {
-  for (let i = 0; i < RESTS; i++) {
-    const owner = readExclusive(context, dir);
-    if (owner !== TORN) return owner;
-    await sleep(context.clock, REST);
-  }
+  // Whoever came meanwhile found it held.
+  dir.ringLeaders();
   return undefined;
 }
 
-/** All holders that write records, which excludes other programs that lock the file. */
-export async function readHolders(context: Context, dir: LockDir): Promise<OwnerRecord[]> {
-  const exclusive = await readWhole(context, dir);
-  if (exclusive) return [exclusive];
+function readShared(context: Context, dir: LockDir): OwnerRecord[] {
   const holders: OwnerRecord[] = [];
   for (const name of listNames(context.disk, dir.holders)) {
-    const file = path.join(dir.holders, name);
-    const owner = parseRecord(ifThere(() => context.disk.read(file)) ?? "");
+    const owner = readHolder(context, dir, name);
     if (name.endsWith(".new") || !owner) continue;
     if (context.isAlive(owner.session)) holders.push(owner);
-    else removeFile(context.disk, file);
+    else removeFile(context.disk, path.join(dir.holders, name));
   }
   return holders.sort((a, b) => (a.since ?? 0) - (b.since ?? 0));
+}
+
+function readHolder({ disk }: Context, dir: LockDir, name: string): OwnerRecord | undefined {
+  return parseRecord(ifThere(() => disk.read(path.join(dir.holders, name))) ?? "");
 }
 
 /** The waiters in order. */
@@ -78,7 +104,8 @@ export function readWaiters(dir: LockDir): OwnerRecord[] {
 export async function breakLock(context: Context, dir: LockDir): Promise<boolean> {
   if (context.platform.identify(dir.lock) === undefined) return false;
   const holders = await withGate(dir.fence, { keeper: context, create: true }, async (fence) => {
-    const found = await readHolders(context, dir);
+    const exclusive = await readWhole(context, dir, PATIENCE);
+    const found = typeof exclusive === "object" ? [exclusive] : readShared(context, dir);
     if (found.length === 0 && isFree(dir)) return undefined;
     const before = new Set(listNames(context.disk, dir.holders));
     const last = await replace(context, dir, fence);
@@ -104,11 +131,10 @@ function forget(
 ): OwnerRecord[] {
   const former: OwnerRecord[] = [];
   for (const name of listNames(context.disk, dir.holders)) {
-    const file = path.join(dir.holders, name);
-    const owner = parseRecord(ifThere(() => context.disk.read(file)) ?? "");
+    const owner = readHolder(context, dir, name);
     const isFormer = owner?.token === undefined ? before.has(name) : owner.token <= last;
     if (!isFormer) continue;
-    removeFile(context.disk, file);
+    removeFile(context.disk, path.join(dir.holders, name));
     if (owner) former.push(owner);
   }
   return former;

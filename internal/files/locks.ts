@@ -4,7 +4,6 @@ import { watchChanges } from "./changes.ts";
 import type { Context } from "./context.ts";
 import { FileGrant } from "./grant.ts";
 import { breakLock, readExclusive, readHolders, readWaiters } from "./holders.ts";
-import { TORN } from "./header.ts";
 import { Latch } from "../latch.ts";
 import { LockDir } from "./lock_dir.ts";
 import { type OwnerRecord, toEntry } from "./record.ts";
@@ -54,10 +53,8 @@ export class FileLocks implements LockStore {
       const owners = watchChanges<OwnerRecord | undefined>(
         (fn) => wires.watch(sid, dir, fn),
         { clock, signal, ended },
-        (before) => {
-          const now = readExclusive(this.#context, dir);
-          // Whoever is writing tells when it is done.
-          if (now === TORN) return before && this.#context.isAlive(before.session) ? before : undefined;
+        async (before) => {
+          const now = await readExclusive(this.#context, dir);
           return isSameOwner(now, before) ? before : now;
         },
       );

@@ -39,6 +39,13 @@ await serve({
     take,
     release: async (name: string) => ({ released: await grants.get(name)?.release(), at: now() }),
     lost: async (name: string) => (await lost(grants.get(name)?.lost ?? AbortSignal.abort())).name,
+    /** Replaces the value again and again for `ms`. */
+    async proclaim(name: string, { ms, size }: { ms: number; size: number }) {
+      const end = now() + ms;
+      for (let i = 0; now() < end; i++) {
+        await grants.get(name)?.update(String(i % 10).repeat(size + i % 7));
+      }
+    },
     create: (group: string) => session().groups.create(group),
     async join(group: string, data: string) {
       await session().groups.join(group, { presence: crypto.randomUUID(), data, replace: false });
