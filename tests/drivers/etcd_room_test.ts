@@ -39,13 +39,16 @@ for (const suite of ["bullseye", "bookworm", "sid"] as const) {
 
   test(`etcd of ${suite}: a server without space is told to who stores`, OPTIONS, async () => {
     await using server = await startEtcd({ suite, args: [`--quota-backend-bytes=${QUOTA}`] });
-    const options = { ttl: 10_000, heartbeat: "manual" } as const;
+    const options = { ttl: 60_000, heartbeat: "manual" } as const;
     await using one = await getCoordinator(server.url, { ...options, memberId: "one" });
     await using two = await getCoordinator(server.url, { ...options, memberId: "two" });
     const three = await getCoordinator(server.url, { ...options, memberId: "three" });
     const [lease, other] = [await one.lock("l").acquire(), await three.lock("other").acquire()];
     const waiting = [two.lock("l").acquire(), two.lock("other").acquire()] as const;
     for (const wait of waiting) wait.catch(() => {}); // Of what ends it too soon is told below.
+    const quit = new AbortController();
+    const kept = await one.lock("kept").acquire();
+    const quitting = two.lock("kept").acquire({ signal: quit.signal });
     const membership = await one.group("g").join({}, { create: true });
     await using watch = await two.group("g").watch();
     const events = watch[Symbol.asyncIterator]();
@@ -54,6 +57,8 @@ for (const suite of ["bullseye", "bookworm", "sid"] as const) {
     await noRoom(two.lock("fresh").acquire());
     await noRoom(two.group("g").join({}));
     await noRoom(getCoordinator(server.url, options));
+    quit.abort(new Error("enough"));
+    await assert.rejects(within(quitting, "the wait is over"), /enough/);
     await one.heartbeat();
     assert.deepEqual([lease.signal.aborted, membership.signal.aborted], [false, false]);
     // Neither the end of a session nor what is given back needs space.
@@ -69,5 +74,8 @@ for (const suite of ["bullseye", "bookworm", "sid"] as const) {
     await eventually(async () => (await events.next()).value?.type === "left");
     if (!isOld) await makeRoom(server.port, "v3");
     assert.ok(await two.lock("fresh").tryAcquire());
+    assert.equal(await kept.release(), true);
+    await two.heartbeat();
+    assert.ok(await eventually(() => one.lock("kept").tryAcquire()), "nobody stands in line any more");
   });
 }
