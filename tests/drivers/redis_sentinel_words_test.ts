@@ -73,7 +73,7 @@ test(
       await client.call("sentinel", ["monitor", "mymaster", "127.0.0.1", `${stray.port}`, "2"]);
     }
     await using slow = await startProxy(first.port);
-    slow.delay(5);
+    slow.delay(30);
     const url = watched.cluster.url.replace(`:${first.port}`, `:${slow.port}`);
     // A machine that stands still for a moment makes it too slow to be waited for; never every time.
     let misled = 0;
