@@ -110,6 +110,39 @@ test("changed() tells what changed after the look and before the watch", OPTIONS
   }
 });
 
+test("a release wakes the next in line alone, without a request", OPTIONS, async () => {
+  await using server = await startEtcd();
+  const stores = [await openStore(server.url)];
+  const proxies: Proxy[] = [];
+  const { signal } = new AbortController();
+  try {
+    const held = { id: "held", mode: "exclusive", value: "" } as const;
+    const line = stores[0]?.line({ kind: "lock", name: "l" });
+    const first = await line?.enter(held);
+    const waits = [];
+    for (const mode of ["exclusive", "shared", "exclusive"] as const) {
+      const proxy = await startProxy(server.port);
+      proxies.push(proxy);
+      const store = await openStore(server.urlAt(proxy.port));
+      stores.push(store);
+      const own = store.line({ kind: "lock", name: "l" });
+      const { ahead, at } = await own.enter({ id: "waits", mode, value: "" });
+      waits.push({ proxy, changed: own.changed(ahead, at, signal) });
+    }
+    const [one, two, three] = waits;
+    assert.ok(one && two && three);
+    assert.equal(await after(QUIET, Promise.race(waits.map(({ changed }) => changed))), "pending");
+    for (const { proxy } of waits) proxy.takeHeard();
+    assert.equal(await line?.leave(held, first?.place), true);
+    await within(one.changed, "the next in line hears of it");
+    assert.equal(await after(QUIET, Promise.race([two.changed, three.changed])), "pending");
+    assert.deepEqual(waits.map(({ proxy }) => proxy.takeHeard()), [1, 0, 0]);
+  } finally {
+    for (const store of stores) store.destroy();
+    for (const proxy of proxies) await proxy.stop();
+  }
+});
+
 test("a lease that was revoked is a session gone, for every request that needs it", OPTIONS, async () => {
   await using server = await startEtcd();
   const store = await openStore(server.url);

@@ -17,19 +17,28 @@ export interface Product {
   readonly requests?: (server: Server) => Promise<number>;
   /** What part of the ttl that is asked for a session is granted. */
   readonly grants: number;
+  /** After so many ms a wait asks again, where it is a request. */
+  readonly window: number;
 }
 
 /** By the name of the driver. */
 export const PRODUCTS: Readonly<Record<string, Product>> = {
-  consul: { factory: consul, server: startConsul, cluster: startConsulCluster, grants: 0.5 },
+  consul: { factory: consul, server: startConsul, cluster: startConsulCluster, grants: 0.5, window: 20_000 },
   etcd: {
     factory: etcd,
     server: startEtcd,
     cluster: startEtcdCluster,
     requests: receivedByEtcd,
     grants: 1,
+    window: Infinity,
   },
-  zookeeper: { factory: zookeeper, server: startZooKeeper, cluster: startZooKeeperCluster, grants: 1 },
+  zookeeper: {
+    factory: zookeeper,
+    server: startZooKeeper,
+    cluster: startZooKeeperCluster,
+    grants: 1,
+    window: Infinity,
+  },
 };
 
 /** HTTP/2 has much to say beside requests, so that a proxy cannot count them. */

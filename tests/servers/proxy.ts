@@ -44,6 +44,7 @@ export class Proxy {
   readonly #listener: Listener;
   readonly #links = new Set<Link>();
   readonly #drops: Drop[] = [];
+  readonly #heard = new Set<Link>();
   #mode: Mode = "forward";
   #delay = 0;
 
@@ -58,6 +59,13 @@ export class Proxy {
 
   get open(): number {
     return this.#links.size;
+  }
+
+  /** On how many connections, closed ones included, the server has said something since this was asked last. */
+  takeHeard(): number {
+    const { size } = this.#heard;
+    this.#heard.clear();
+    return size;
   }
 
   async start(host = "127.0.0.1"): Promise<this> {
@@ -155,6 +163,7 @@ export class Proxy {
   #answer(link: Link, chunk: Uint8Array): boolean {
     this.traffic.answerBytes += chunk.length;
     this.traffic.answerChunks++;
+    this.#heard.add(link);
     const { dropped } = link;
     if (!dropped || chunk.length <= dropped.left) {
       if (dropped) dropped.left -= chunk.length;

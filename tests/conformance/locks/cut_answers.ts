@@ -2,32 +2,39 @@ import assert from "node:assert/strict";
 import type { Coordinator } from "../../../core/api/coordinator.ts";
 import type { Lease } from "../../../core/api/lock.ts";
 import { ConnectionError } from "../../../mod.ts";
-import { loseAnswer, STEPS } from "../interrupting.ts";
-import type { Case, Proxied, Stage } from "../suite.ts";
+import { loseAnswer, type Loss } from "../interrupting.ts";
+import type { Case, Stage } from "../suite.ts";
 import { failure, within } from "../waiting.ts";
 
 /** Long, so that heartbeats are rare and a reconnect has time. */
 const TTL = 15_000;
 
-/** Runs an operation for each of its requests, with that one's answer lost, and the session `kept` or not. */
+/** No operation makes more requests, what it repeats and asks after a reconnect included. */
+const MOST = 30;
+
+/**
+ * Runs an operation for each of its requests, with that one's answer lost, until it makes no further one, and the session
+ * `kept` or not: what else it holds stays held, or its signal fires.
+ */
 async function forEachLoss(
   stage: Stage,
   play: (name: string, one: Coordinator, lose: () => void) => Promise<void>,
   kept = false,
 ): Promise<void> {
-  for (let step = 0; step < STEPS; step++) {
+  for (let step = 0, isLost = true; isLost; step++) {
+    assert.ok(step < MOST, "it makes one request after the other");
     const way = await stage.proxied();
     const one = await way.open({ ttl: TTL });
-    await warmUp(stage, way, one);
-    let stop = () => {};
-    await play(stage.name(`lock-${step}`), one, () => stop = loseAnswer(stage, way, step, kept));
-    stop();
+    // Makes the connection, which must not count as a step.
+    const other = await one.lock(stage.name("other")).acquire();
+    let loss: Loss | undefined;
+    await play(stage.name(`lock-${step}`), one, () => loss = loseAnswer(stage, way, step, kept));
+    assert.ok(loss, "it loses an answer");
+    isLost = loss.stop();
+    const isHeld = await within(other.isHeld(), "the backend answers");
+    assert.ok(isHeld || other.signal.aborted, "what else is held stays held, or is signalled");
+    assert.ok(isHeld || !kept, "a session that is kept keeps what it holds");
   }
-}
-
-/** What is done once a connection only must not count as a step. */
-async function warmUp(stage: Stage, _way: Proxied, one: Coordinator): Promise<void> {
-  await one.lock(stage.name("warm-up")).use(() => {});
 }
 
 async function heldAlone(stage: Stage, name: string, one: Coordinator, lease: Lease): Promise<void> {
