@@ -1,6 +1,7 @@
 // How the driver is told of what others do, where the servers have no means for it: nothing may be lost.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../../driver.ts";
 import { mysql } from "../../drivers/mysql.ts";
 import { News } from "../../drivers/mysql/news.ts";
@@ -15,6 +16,9 @@ import { PRODUCTS, World } from "./mysql_world.ts";
 
 /** In ms; so long that nobody looks by itself. */
 const ttl = 600_000;
+
+/** So long after it was told a listener waits again, in ms. */
+const QUIET = 500;
 /** With these words the listener waits, and looks. */
 const [WAITS, LOOKS] = ["select if(", "select topic, rung"];
 const LISTENING = "from information_schema.processlist where info like 'select if(%'";
@@ -154,6 +158,8 @@ for (const { name, isHere, start } of PRODUCTS) {
       gate.strand(WAITS);
       await eventually(async () => Number(await world.ask(`select max(id) ${LISTENING}`)) > before);
       await told(observer);
+      // Nor will its listener look again by itself: it waits since it was told.
+      await sleep(QUIET);
       await membership.update(1);
       await until(events, ({ type }) => type === "updated", "the update is seen");
     },
