@@ -1,11 +1,13 @@
 /**
  * Breaks the code on purpose, one fault at a time, and shows which test notices:
  *
- *     deno task mutants [--jobs 2] [--limit 240] [NAME...]
+ *     deno task mutants [--on BACKEND] [--jobs 2] [--limit 240] [NAME...]
  *
  * A mutant is a patch in tests/mutants. Above the diff it says what it does, and where it must be noticed: `run:` with
  * a backend of the conformance suite, or a file of unit tests, and a pattern of test names, which run first. Only if
  * they do not notice, everything else of that backend, or all unit tests of core, run too.
+ *
+ * `--on etcd_cluster` plays those of them that a backend has to notice on that one instead.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -30,6 +32,7 @@ const CORE = "tests/core";
 const FOLDER = `${ROOT}tests/mutants`;
 
 const { values: options, positionals } = readArguments(import.meta.url, {
+  on: { type: "string", default: "" },
   jobs: { type: "string", default: "2" },
   limit: { type: "string", default: "240" },
 });
@@ -44,7 +47,8 @@ function readMutant(file: string): Mutant {
   if (!what || !where || !pattern) {
     throw new Error(`Cannot read ${file}: want "# what it does" and "# run: where pattern"`);
   }
-  return { name: file.replace(/\.patch$/, ""), what, patch, where, pattern };
+  const isMoved = options.on !== "" && !isUnit(where);
+  return { name: file.replace(/\.patch$/, ""), what, patch, where: isMoved ? options.on : where, pattern };
 }
 
 function isUnit(where: string): boolean {
@@ -133,7 +137,8 @@ process.chdir(ROOT);
 fetchServers("all");
 const names = new Set(positionals);
 const mutants = readdirSync(FOLDER).filter((file) => file.endsWith(".patch")).sort().map(readMutant)
-  .filter(({ name }) => names.size === 0 || names.has(name));
+  .filter(({ name }) => names.size === 0 || names.has(name))
+  .filter(({ where }) => options.on === "" || where === options.on);
 if (!await isSound()) process.exit(1);
 const waiting = [...mutants];
 const survivors: string[] = [];
