@@ -4,9 +4,7 @@ import type { Bell } from "../backends.ts";
 import { connect } from "./postgresql.ts";
 
 const SIDES = { left: 1_000_000_000, right: 2_000_000_000 };
-
-const IS_HELD = `
-  select from pg_locks where locktype = 'advisory' and granted and objsubid = 1 and classid = 0 and objid = $1`;
+const IS_HELD = `select from pg_locks where locktype = 'advisory' and granted and classid = 0 and objid = $1`;
 const TAKE = { name: "take", text: "select pg_advisory_lock($1), nextval('floor_token')" };
 const RING = { name: "ring", text: "select pg_advisory_unlock($1), pg_try_advisory_lock($2)" };
 
@@ -18,19 +16,15 @@ export async function bell(url: string, side: "left" | "right"): Promise<Bell> {
   // Of the locks that the other end waits for, one after the other, the next two are ours.
   for (const n of [0, 1]) await speaker.query("select pg_try_advisory_lock($1)", [other + n]);
   const wait = async () => {
-    const n = heards++;
-    const key = SIDES[side] + n;
+    const key = SIDES[side] + heards++;
     // The other end may not have begun yet; later ones it has locked before it rang.
-    while (n === 0 && (await listener.query(IS_HELD, [key])).rowCount === 0) await sleep(1);
+    while (heards === 1 && (await listener.query(IS_HELD, [key])).rowCount === 0) await sleep(1);
     await listener.query({ ...TAKE, values: [key] });
   };
   let waiting = wait();
   waiting.catch(() => {}); // Closing ends it.
   return {
-    async ring() {
-      const n = other + rings++;
-      await speaker.query({ ...RING, values: [n, n + 2] });
-    },
+    ring: async () => void await speaker.query({ ...RING, values: [other + rings, other + rings++ + 2] }),
     async heard() {
       await waiting;
       waiting = listener.query("select pg_advisory_unlock_all()").then(wait);

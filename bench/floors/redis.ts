@@ -1,4 +1,4 @@
-/** The least that Redis can do: take + token and compare + delete, one script each; publish to message and one trip. */
+/** The least that Redis can do: take + token and compare + delete, one script each. */
 import { Redis } from "ioredis";
 
 const TAKE =
@@ -17,20 +17,5 @@ export async function floor(url: string): Promise<{ once(): Promise<void>; close
       await client.evalsha(release, 1, "floor:lock", owner);
     },
     close: async () => void await client.quit(),
-  };
-}
-
-/** One hand-over a time: what one client publishes wakes another, which then makes one trip. */
-export async function handoff(url: string): Promise<{ once(): Promise<void>; close(): Promise<void> }> {
-  const [from, to] = [new Redis(url), new Redis(url)];
-  let woken = () => {};
-  to.on("message", () => woken());
-  await to.subscribe("floor:bell");
-  return {
-    async once() {
-      const message = new Promise<void>((resolve) => woken = resolve);
-      await Promise.all([from.publish("floor:bell", ""), message.then(() => to.get("floor:lock"))]);
-    },
-    close: async () => void await Promise.all([from.quit(), to.quit()]),
   };
 }
