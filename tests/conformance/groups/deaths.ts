@@ -111,7 +111,7 @@ export const deaths: readonly Case[] = [
     async run(stage) {
       const id = stage.name("group");
       const line = await stage.line();
-      const [observer, member] = [await stage.open(), await line.open()];
+      const [observer, member] = [await stage.open({ ttl: LONG }), await line.open()];
       const joined = await member.group(id).join({}, { create: true });
       await using watch = await observer.group(id).watch();
       const start = performance.now();

@@ -44,7 +44,7 @@ export const unheard: readonly Case[] = [
       const [holder, waiter, other] = [
         await line.open({ ttl: LONG }),
         await stage.open({ ttl: LONG }),
-        await stage.open(),
+        await stage.open({ ttl: LONG }),
       ];
       const lease = await holder.lock(name).acquire();
       const waiting = waiter.lock(name).acquire();

@@ -6,6 +6,9 @@ import { aborted, after, elapse, eventually, within } from "../waiting.ts";
 /** A ttl for who is stopped, or does not renew, in ms. */
 const SHORT = 1_500;
 
+/** A ttl for who looks on, and is not to be lost on a slow machine, in ms. */
+const LONG = 20_000;
+
 /** Blocks the event loop. */
 function stall(ms: number): void {
   const until = performance.now() + ms;
@@ -19,7 +22,7 @@ export const clocks: readonly Case[] = [
     needs: ["line", "expiry"],
     async run(stage) {
       const [line, name] = [await stage.line(), stage.name("lock")];
-      const [one, two] = [await line.open(), await stage.open()];
+      const [one, two] = [await line.open(), await stage.open({ ttl: LONG })];
       const lease = await one.lock(name).acquire();
       const granted = two.lock(name).acquire().then((next) => ({ next, at: performance.now() }));
       await stage.queued(name, 1);

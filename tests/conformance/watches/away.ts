@@ -69,7 +69,7 @@ export const away: readonly Case[] = [
     async run(stage) {
       const id = stage.name("group");
       const line = await stage.line();
-      const [one, observer] = [await stage.open(), await line.open()];
+      const [one, observer] = [await stage.open({ ttl: 30_000 }), await line.open()];
       await one.group(id).create();
       await using watch = await observer.group(id).watch();
       await using leaders = await observer.election(id).watch();
