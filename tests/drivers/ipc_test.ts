@@ -6,7 +6,7 @@ import { ipc } from "../../drivers/ipc.ts";
 import { fineTime } from "../../drivers/ipc/clock.ts";
 import { prepare, removeIfUnused } from "../../drivers/ipc/directory.ts";
 import { failures } from "../../drivers/ipc/failure.ts";
-import { ProcessBell } from "../../drivers/ipc/process_bell.ts";
+import { ProcessBell, useBell } from "../../drivers/ipc/process_bell.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { joinEpoch } from "../../internal/files/epoch.ts";
 import { isSame, type Platform } from "../../internal/platform/flock.ts";
@@ -15,6 +15,9 @@ import { libcDisk } from "../../internal/platform/libc_disk.ts";
 import { ofdPlatform } from "../../internal/platform/ofd.ts";
 import { shared, World } from "./ipc_world.ts";
 import { getCoordinator } from "../../mod.ts";
+import { within } from "../conformance/waiting.ts";
+import { LateError } from "../late.ts";
+import { longestTurn } from "../processes/turns.ts";
 import { eventually, lost } from "./party.ts";
 
 test("ipc() refuses what it cannot use", () => {
@@ -246,6 +249,43 @@ test("a wait leaves the event loop alone", async () => {
   assert.ok(turns > 500, `it turned ${turns} times in a second`);
   await grant.release();
   await next;
+});
+
+test("a wait, from its beginning to its grant, never blocks the event loop for a millisecond", async () => {
+  await using world = new World();
+  const [one, two] = [await world.open("one"), await world.open("two")];
+  const libc = await loadLibc();
+  const means = { platform: ofdPlatform(libc), disk: libcDisk(libc), clock: systemClock };
+  // That of the process, which both sessions use.
+  const { bell } = useBell({ libc, ...means, fineTime: fineTime(libc) });
+  const pass = () => sleep(10);
+  const wait = async () => {
+    const { promise: heard, resolve } = Promise.withResolvers<void>();
+    const stop = bell.listen(resolve);
+    const grant = await one.take("job");
+    const next = two.take("job");
+    await world.queued("job", 1);
+    await pass();
+    await grant.release();
+    await (await next).release();
+    // The process waits anew then. Who waits for the lock may have looked before.
+    await within(heard, "the bell has rung");
+    stop();
+  };
+  const [idle, busy]: [number[], number[]] = [[], []];
+  // In some the machine stands still, or the runtime compiles or collects garbage; who blocks does so in each.
+  for (let i = 0; i < 1_000 && (i < 20 || Math.min(...busy) > 1); i++) {
+    idle.push(await longestTurn(pass()));
+    busy.push(await longestTurn(wait()));
+  }
+  await bell.leave();
+  const [without, during] = [Math.min(...idle), Math.min(...busy)];
+  console.log(
+    `ipc: the longest turn of the event loop took ${during.toFixed(2)} ms in a wait, ` +
+      `${without.toFixed(2)} ms without one; the best of ${busy.length}`,
+  );
+  if (without > 1) throw new LateError("Not once within 1 ms: a turn of the event loop without a wait");
+  assert.ok(during <= 1, `it took ${during} ms`);
 });
 
 test("where no thread can wait, the process looks by itself", async () => {
