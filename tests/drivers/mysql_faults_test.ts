@@ -8,6 +8,7 @@ import { createPool } from "mysql2";
 import { ConnectionError, LockBrokenError, LockLostError } from "../../core/errors.ts";
 import { aborted, eventually, failure, within } from "../conformance/waiting.ts";
 import { commandFor, currentRuntime } from "../processes/runtimes.ts";
+import { DeafWay } from "../servers/deaf_way.ts";
 import { startProxy } from "../servers/proxy.ts";
 import { mysql } from "../../drivers/mysql.ts";
 import { getCoordinator, type Lease } from "../../mod.ts";
@@ -36,18 +37,50 @@ for (const { name, isHere, start } of PRODUCTS) {
         const waiting = two.lock("l").acquire();
         await eventually(async () => await world.count("tooz_wait") === 1);
         proxy.blackHole();
-        const start = performance.now();
-        assert.ok(await aborted(lease.signal) instanceof LockLostError);
-        const signalled = performance.now() - start;
-        const next = await within(waiting, "the server has given it up", 60_000);
-        console.log(
-          `${name}: ttl ${ttl} ms, signal after ${Math.round(signalled)} ms, ` +
-            `granted after ${Math.round(performance.now() - start)} ms`,
-        );
-        assert.ok(next.token > lease.token);
+        const cut = performance.now();
+        const events: string[] = [];
+        const happened = (what: string) => {
+          events.push(what);
+          return Math.round(performance.now() - cut);
+        };
+        const signal = aborted(lease.signal, "it is signalled", 60_000)
+          .then((reason) => ({ reason, at: happened("signal") }));
+        const grant = within(waiting, "the server has given it up", 60_000)
+          .then((next) => ({ next, at: happened("grant") }));
+        const [lost, granted] = await Promise.all([signal, grant]);
+        console.log(`${name}: ttl ${ttl} ms, signal after ${lost.at} ms, granted after ${granted.at} ms`);
+        assert.deepEqual(events, ["signal", "grant"]);
+        assert.ok(lost.reason instanceof LockLostError);
+        assert.ok(granted.next.token > lease.token);
       } finally {
         await one.close();
       }
+    },
+  );
+
+  test(
+    `${name}: an end that only the server saw is signalled at the next contact, within a third of the ttl`,
+    OPTIONS,
+    async () => {
+      await using world = await World.start(start);
+      using way = await DeafWay.start(world.server.port);
+      const ttl = 6_000;
+      await using coord = await getCoordinator(mysql(world.server.urlAt(way.port)), { ttl });
+      const lease = await coord.lock("l").acquire();
+      const next = await world.open({ ttl: TTL });
+      const waiting = next.lock("l").acquire();
+      await eventually(async () => await world.count("tooz_wait") === 1);
+      way.deafen();
+      const killed = performance.now();
+      // The first that was made is the holder's own.
+      await world.admin.query(`kill ${Math.min(...await world.connections())}`);
+      const granted = within(waiting, "the next has it");
+      assert.ok(
+        await aborted(lease.signal, "the next contact tells", ttl / 3 + 1_000) instanceof LockLostError,
+      );
+      const took = Math.round(performance.now() - killed);
+      console.log(`${name}: signalled ${took} ms after an end that only the server saw, ttl ${ttl} ms`);
+      assert.ok((await granted).token > lease.token);
     },
   );
 

@@ -9,6 +9,7 @@ import { sql } from "../../drivers/mysql/sql.ts";
 import { takeStatement } from "../../drivers/mysql/taking.ts";
 import { getCoordinator } from "../../mod.ts";
 import { aborted, eventually, failure, within } from "../conformance/waiting.ts";
+import { collectGarbage } from "../processes/garbage.ts";
 import { PRODUCTS, World } from "./mysql_world.ts";
 
 /** The connection that waits for a lock somebody holds. */
@@ -115,25 +116,43 @@ for (const { name, isHere, start } of PRODUCTS) {
     assert.equal(watch.fresh, true);
   });
 
+  test(`${name}: 500 locks at once take 2 connections`, OPTIONS, async () => {
+    await using world = await World.start(start);
+    const coord = await world.open();
+    const taking = Array.from({ length: 500 }, (_, i) => coord.lock(`held-${i}`).acquire());
+    const leases = await within(Promise.all(taking), "all are held", 60_000);
+    const connections = (await world.connections()).length;
+    console.log(`${name}: ${leases.length} leases at once, ${connections} connections`);
+    assert.ok(connections <= 2, `${connections} connections`);
+    await Promise.all(leases.map((lease) => lease.release()));
+  });
+
   test(
-    `${name}: 500 locks at once take 2 connections, and 10,000 names leave nothing behind`,
+    `${name}: 10,000 names, one after the other, leave nothing in tables, connections or memory`,
     OPTIONS,
     async () => {
       await using world = await World.start(start);
       const coord = await world.open();
-      const leases = await Promise.all(
-        Array.from({ length: 500 }, (_, i) => coord.lock(`held-${i}`).acquire()),
-      );
-      assert.ok((await world.connections()).length <= 2);
-      await Promise.all(leases.map((lease) => lease.release()));
+      const measure = async () => {
+        const { tooz_hold: holds = NaN, ...rows } = await world.rows();
+        return { holds, rows, connections: (await world.connections()).length };
+      };
+      for (let i = 0; i < 1_000; i++) await coord.lock(`warm-up-${i}`).use(() => {});
+      const [before, heap] = [await measure(), collectGarbage()];
       for (let i = 0; i < 10_000; i++) await coord.lock(`name-${i}`).use(() => {});
-      assert.ok((await world.connections()).length <= 2);
-      assert.ok(await world.count("tooz_hold") <= 64, "what was given back is removed in batches");
+      const [after, grown] = [await measure(), collectGarbage() - heap];
+      console.log(
+        `${name}: 10,000 names: ${JSON.stringify(after)}, heap ${Math.round(grown / 1024)} KiB more`,
+      );
+      assert.deepEqual([after.rows, after.connections], [before.rows, before.connections]);
+      assert.ok(after.connections <= 2);
+      assert.ok(after.holds <= 64, "what was given back is removed in batches");
       for (const table of ["tooz_wait", "tooz_session", "tooz_group", "tooz_member"]) {
-        assert.equal(await world.count(table), 0, table);
+        assert.equal(after.rows[table], 0, table);
       }
+      assert.ok(grown < 2 * 1024 ** 2, `${grown} bytes more`);
       await coord.close();
-      for (const table of Object.keys(TABLES)) assert.equal(await world.count(table), 0, table);
+      for (const [table, count] of Object.entries(await world.rows())) assert.equal(count, 0, table);
     },
   );
 

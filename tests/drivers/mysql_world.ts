@@ -2,6 +2,7 @@ import { type Connection, createConnection, type RowDataPacket } from "mysql2/pr
 import type { Opener, Session } from "../../driver.ts";
 import { mysql, type MysqlOptions } from "../../drivers/mysql.ts";
 import { Connection as DriverConnection } from "../../drivers/mysql/connection.ts";
+import { TABLES } from "../../drivers/mysql/schema.ts";
 import { ownSource } from "../../drivers/mysql/source.ts";
 import { systemClock } from "../../internal/clock.ts";
 import { type Coordinator, type CoordinatorOptions, getCoordinator } from "../../mod.ts";
@@ -48,6 +49,14 @@ export class World implements AsyncDisposable {
 
   async count(table: string): Promise<number> {
     return Number(await this.ask(`select count(*) from coord.${table}`));
+  }
+
+  /** How many rows each table of the driver has. */
+  async rows(): Promise<Readonly<Record<string, number>>> {
+    const tables = Object.keys(TABLES);
+    return Object.fromEntries(
+      await Promise.all(tables.map(async (table) => [table, await this.count(table)] as const)),
+    );
   }
 
   /** The connections of the driver's user. */
