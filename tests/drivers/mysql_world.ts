@@ -13,7 +13,7 @@ import { NOBODY } from "./nobody.ts";
 
 /** Both products; MySQL is there only on days on which it could be fetched. */
 export const PRODUCTS: readonly {
-  readonly name: string;
+  readonly name: "MariaDB" | "MySQL";
   readonly isHere: boolean;
   readonly start: (options?: MysqlServerOptions) => Promise<ServerProcess>;
 }[] = [
