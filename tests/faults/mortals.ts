@@ -7,8 +7,10 @@ import { DATABASES } from "./databases.ts";
 /** Where locks are that end with the process of their holder. */
 interface Place extends AsyncDisposable {
   readonly url: string;
-  /** Fails where more was left than there should be. */
-  check?(namespace: string): Promise<void>;
+  /** Fails where more is left of those who were killed than there should be. */
+  check?(namespace: string): void;
+  /** Fails where anything is left though all have ended, but for the semaphores of so many that were killed. */
+  checkEnd?(namespace: string, killed: number): void;
 }
 
 /** A backend of which a killed process loses all at once. */
@@ -20,25 +22,39 @@ export interface Mortal {
   readonly limit: number;
 }
 
-/** How many that live there are: three wait, one observes. */
+/** How many live while there is no victim: three wait, one observes. */
 const LIVING = 4;
 
-const IPC: Place = {
-  url: "ipc:",
-  check: (namespace) => {
-    const sessions = readdirSync(`/dev/shm/tooz-coord-${namespace}/s`);
-    const processes = new Set(sessions.map((session) => session.slice(0, 12)));
-    const bells = readdirSync("/dev/shm").filter((name) =>
-      processes.has(name.replace(/^sem\.tooz-coord-/, "").slice(0, 12))
-    );
+const SHM = "/dev/shm";
+
+class SharedMemory implements Place {
+  readonly url = "ipc:";
+  readonly #bells = new Set<string>();
+
+  check(namespace: string): void {
+    const sessions = readdirSync(`${SHM}/tooz-coord-${namespace}/s`);
+    const present = new Set(sessions.map((session) => `sem.tooz-coord-${session.slice(0, 12)}`));
+    for (const bell of present) this.#bells.add(bell);
     assert.ok(
-      sessions.length <= LIVING + 1 && bells.length <= LIVING + 1,
-      `${sessions.length}, ${bells.length}`,
+      sessions.length <= LIVING + 1 && this.#left().length <= LIVING + 1,
+      `${sessions.length} sessions, ${this.#left().length} semaphores`,
     );
+  }
+
+  checkEnd(namespace: string, killed: number): void {
+    assert.deepEqual(readdirSync(SHM).filter((name) => name.includes(namespace)), []);
+    assert.ok(this.#left().length <= killed, `${this.#left()} left`);
+  }
+
+  /** The semaphores of all that were seen which are there. */
+  #left(): string[] {
+    return readdirSync(SHM).filter((name) => this.#bells.has(name));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  },
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
+  }
+}
 
 /** By the name of the backend in the conformance suite. */
 export const MORTALS: Readonly<Record<string, Mortal>> = {
@@ -48,5 +64,5 @@ export const MORTALS: Readonly<Record<string, Mortal>> = {
       { factory, start: server, kills: 51, limit: 250 },
     ]),
   ),
-  ipc: { factory: ipc, start: () => Promise.resolve(IPC), kills: 201, limit: 100 },
+  ipc: { factory: ipc, start: () => Promise.resolve(new SharedMemory()), kills: 201, limit: 100 },
 };
