@@ -3,16 +3,19 @@
  *
  *     deno task conformance [--only PATTERN] [--deployments] [--times] [--jobs 2] [BACKEND...]
  *
- * Without a name it runs all; with `--deployments`, those that are a driver in another way of running its server: with
- * TLS, in another version, as several. `--only` picks cells by name, such as "redis on node"; `--times` prints how long
- * each case took. Cases that were late are played once more at the end.
+ * A driver's name stands for its single server in every version that can be had, and without a name all drivers run so.
+ * With `--deployments` it stands for everything that the driver runs on, with TLS or as several servers too, and a
+ * table shows driver by deployment by version. `redis_8_tls` is one of these. What is one version of many in such a
+ * deployment has the cases that are marked smoke; the table says which. `--only` picks cells by name, such as "redis on
+ * node"; `--times` prints how long each case took. Cases that were late are played once more at the end.
  */
 import process from "node:process";
 import { CASES } from "../tests/conformance/cases.ts";
-import type { Fixture } from "../tests/conformance/suite.ts";
+import { type Backend, SERVED, SINGLE } from "../tests/conformance/deployments.ts";
+import { fixtureOf } from "../tests/conformance/fixture_of.ts";
 import { judge } from "../tests/conformance/verdict.ts";
 import { readArguments } from "./testing/arguments.ts";
-import { conformanceBackends, conformanceCells, isDeployment } from "./testing/cells.ts";
+import { conformanceBackends, conformanceCells } from "./testing/cells.ts";
 import { fetchServers } from "./testing/fetch.ts";
 import { deploymentTable } from "./testing/report.ts";
 import type { CellResult } from "./testing/run_cell.ts";
@@ -25,28 +28,28 @@ const { values: options, positionals } = readArguments(import.meta.url, {
   jobs: { type: "string", default: "2" },
 });
 
-/** What there cannot be, and why. */
-const NO_DEPLOYMENTS = [
-  "EMPTY zookeeper with SASL: its client has no such log-in; users are digests of user and password",
-  "EMPTY consul with namespaces: only its enterprise edition has them",
-];
-
-function chosenBackends(): string[] {
+function chosenBackends(): Backend[] {
   const known = conformanceBackends();
-  const unknown = positionals.filter((name) => !known.includes(name));
+  const drivers = new Set(known.map(({ driver }) => driver));
+  const unknown = positionals.filter((name) =>
+    !drivers.has(name) && !known.some((each) => each.name === name)
+  );
   if (unknown.length > 0) {
-    console.error(`Cannot run ${unknown.join(", ")}: there are fixtures for ${known.join(", ")}`);
+    const names = known.map(({ name }) => name).join(", ");
+    console.error(`Cannot run ${unknown.join(", ")}: there are fixtures for ${names}`);
     process.exit(2);
   }
-  const named = positionals.length > 0 ? positionals : known;
-  return options.deployments ? named.filter(isDeployment) : named;
+  const named = positionals.length > 0 ? positionals : [...drivers];
+  return known.filter(({ name, driver, deployment }) =>
+    named.includes(name) || (named.includes(driver) && (options.deployments || deployment === SINGLE))
+  );
 }
 
 /** Why cases do not run on a backend: by reason, the names of the cases. */
-async function skips(backend: string): Promise<Map<string, string[]>> {
-  const { fixture }: { fixture: Fixture } = await import(`../tests/conformance/fixtures/${backend}.ts`);
+async function skips({ name, isWhole }: Backend): Promise<Map<string, string[]>> {
+  const fixture = await fixtureOf(name);
   const reasons = new Map<string, string[]>();
-  for (const each of CASES) {
+  for (const each of CASES.filter(({ smoke = false }) => smoke || isWhole)) {
     const verdict = judge(each, fixture);
     if (verdict.kind !== "skip") continue;
     reasons.set(verdict.reason, [...reasons.get(verdict.reason) ?? [], each.name]);
@@ -54,15 +57,23 @@ async function skips(backend: string): Promise<Map<string, string[]>> {
   return reasons;
 }
 
-async function printSkips(backend: string): Promise<void> {
+async function printSkips(backend: Backend): Promise<void> {
   for (const [reason, names] of await skips(backend)) {
-    console.log(`SKIPPED ${reason}: ${names.length}`);
+    console.log(`SKIPPED on ${backend.name}: ${reason}: ${names.length}`);
     for (const name of names) console.log(`    ${name}`);
   }
 }
 
+/** What there cannot be, and why. */
+function emptyCells(): string[] {
+  const drivers = new Set(backends.map(({ driver }) => driver));
+  return Object.entries(SERVED).filter(([driver]) => drivers.has(driver)).flatMap((
+    [driver, { empty = {} }],
+  ) => Object.entries(empty).map(([what, why]) => `EMPTY ${driver} ${what}: ${why}`));
+}
+
 function printDeployments(results: readonly CellResult[]): void {
-  console.log(`\n${deploymentTable(results)}\n\n${NO_DEPLOYMENTS.join("\n")}`);
+  console.log(`\n${deploymentTable(backends, results)}\n\n${emptyCells().join("\n")}`);
 }
 
 endWithUs();

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { CASES } from "./cases.ts";
+import { fixtureOf } from "./fixture_of.ts";
 import { Pool } from "./pool.ts";
 import { listenForStrays } from "./strays.ts";
-import type { Fixture } from "./suite.ts";
 import { judge } from "./verdict.ts";
 
 const backend = process.env.COORD_BACKEND ?? "zake";
-const { fixture }: { fixture: Fixture } = await import(`./fixtures/${backend}.ts`);
+const fixture = await fixtureOf(backend);
 const pattern = new RegExp(process.env.COORD_CASES ?? "");
 const isSmoke = process.env.COORD_SMOKE !== undefined;
 const chosen = CASES.filter(({ name, smoke = false }) => pattern.test(name) && (smoke || !isSmoke));

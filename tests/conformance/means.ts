@@ -8,7 +8,8 @@ export function meansOf(fixture: Fixture, characteristics: ReadonlySet<Character
   // What rests on no time-out is gone at once when its connection is.
   if (!characteristics.has("NON_TIMEOUT_BASED")) means.add("expiry");
   else if (fixture.server) means.add("bound");
-  if (fixture.server) means.add("server").add("proxy").add("line");
+  if (fixture.server) means.add("server");
+  if (fixture.server && fixture.unproxied === undefined) means.add("proxy").add("line");
   if (fixture.login) means.add("login");
   if (fixture.partition) means.add("line");
   return means;

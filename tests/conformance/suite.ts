@@ -139,8 +139,10 @@ export interface Fixture {
   start(): Promise<Place>;
   /** What part of the ttl that is asked for a session is granted, so that the suite asks for more; default 1. */
   readonly grants?: number;
-  /** Starts a server for one case; gives the case the means "server", "proxy" and "line". */
+  /** Starts a server for one case; gives the case the means "server", and "proxy" and "line" with it. */
   readonly server?: (settings: ServerSettings) => Promise<Server>;
+  /** Why no proxy can stand before all that such a server is; default: one can. */
+  readonly unproxied?: string;
   /** Whether that server can ask for a password. */
   readonly login?: boolean;
   /** Cuts members off, where no proxy can; gives the case the means "line". */

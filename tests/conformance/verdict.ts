@@ -21,10 +21,11 @@ export function judge({ needs = [] }: Case, fixture: Fixture): Verdict {
     return { kind: "fail", reason: `${driver} must promise ${owed.join(", ")}, and does not` };
   }
   if (lacking.length === 0) return { kind: "run" };
-  return { kind: "skip", reason: lacking.map((need) => explain(driver, need)).join(", ") };
+  return { kind: "skip", reason: [...new Set(lacking.map((need) => explain(fixture, need)))].join(", ") };
 }
 
-function explain(driver: string, need: Need): string {
+function explain({ driver, unproxied }: Fixture, need: Need): string {
+  if (unproxied !== undefined && (need === "proxy" || need === "line")) return unproxied;
   if (need === "processes") return `${driver} lives in one process`;
   if (need === "server") return `${driver} has no server`;
   if (need === "proxy") return `${driver} has no TCP connection`;

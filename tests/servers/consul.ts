@@ -15,7 +15,7 @@ export interface ConsulOptions {
 
 export interface ConsulServerOptions extends ConsulOptions {
   /** A token that may do everything; without it nothing is permitted. Default: everybody may do everything. */
-  token?: string;
+  token?: string | undefined;
 }
 
 const CONFIG = `

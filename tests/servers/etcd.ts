@@ -9,7 +9,7 @@ import { serverDir, type ServerProcess, startServer } from "./server.ts";
 
 export interface EtcdOptions {
   /** bullseye has 3.3, bookworm 3.4, sid 3.5. Default: what there is, bookworm first. */
-  suite?: Suite;
+  suite?: Suite | undefined;
   /** Speaks TLS only, with clients that have a certificate of the same authority; what is special about its own. */
   tls?: boolean | Particulars;
   args?: readonly string[];
@@ -17,7 +17,7 @@ export interface EtcdOptions {
 
 export interface EtcdServerOptions extends EtcdOptions {
   /** That of the user "root", without which nothing can be read or written. Default: everybody may. */
-  password?: string;
+  password?: string | undefined;
 }
 
 /** Not as flags: a version that does not know one of these goes on without it. */
@@ -38,8 +38,9 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<Server
   const user = password === undefined ? "" : `root:${encodeURIComponent(password)}@`;
   const url = (reached: number) => node.url(reached).replace("://", `://${user}`);
   const server = await startServer({ ...node, url });
-  const api = options.suite === "bullseye" ? "v3beta" : "v3";
-  if (password !== undefined) await protect(server.port, password, { tls: node.probeTls, api });
+  if (password !== undefined) {
+    await protect(server.port, password, { tls: node.probeTls, api: apiOf(options.suite) });
+  }
   return server;
 }
 
@@ -48,6 +49,11 @@ export async function startEtcdCluster(options: EtcdOptions & ClusterOptions = {
   // A machine that is busy must not seem dead.
   const timing = { "heartbeat-interval": "50", "election-timeout": "500" };
   return await startCluster("etcd cluster", await nodes(3, timing, options), options);
+}
+
+/** What paths begin with that are asked over HTTP. */
+function apiOf(suite: Suite | undefined): string {
+  return suite === "bullseye" ? "v3beta" : "v3";
 }
 
 interface EtcdNode extends NodeSpec {
@@ -90,7 +96,7 @@ async function nodes(
       probe: () => ask(port, httpGet("/health", /"health":\s*"true"/), 1000, probeTls),
       probeTls,
       url: (reached) => `${authority ? "etcd3+https" : "etcd"}://127.0.0.1:${reached}${query}`,
-      leads: () => leads(port),
+      leads: () => leads(port, apiOf(options.suite)),
       peer: { ports: [peerPort] },
     };
   });
@@ -106,8 +112,8 @@ function secure(authority: Authority): Record<string, string> {
   };
 }
 
-async function leads(port: number): Promise<boolean> {
-  const status = httpSend("POST /v3/maintenance/status", {
+async function leads(port: number, api: string): Promise<boolean> {
+  const status = httpSend(`POST /${api}/maintenance/status`, {
     body: "{}",
     expect: /"leader":\s*"\d+"[\s\S]*\}/,
   });

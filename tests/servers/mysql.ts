@@ -11,9 +11,9 @@ import { serverDir, type ServerProcess, startServer } from "./server.ts";
 
 export interface MysqlServerOptions {
   /** Of MariaDB: bookworm has 10.11, trixie has 11.8. Default: what there is, bookworm before trixie. */
-  suite?: Suite;
+  suite?: Suite | undefined;
   /** That of the user "coord", whose is the database of the same name. Default: empty. */
-  password?: string;
+  password?: string | undefined;
   /** Speaks TLS only, with clients that have a certificate of the same authority; what is special about its own. */
   tls?: boolean | Particulars;
   args?: readonly string[];

@@ -24,9 +24,9 @@ const VERSIONS = "/usr/lib/postgresql";
 
 export interface PostgresqlServerOptions {
   /** Which one of several; default: the newest that is installed. */
-  readonly suite?: Suite;
+  readonly suite?: Suite | undefined;
   /** Asks everybody for it who connects; default: nobody is asked. */
-  readonly password?: string;
+  readonly password?: string | undefined;
   /** Speaks TLS only, with clients that have a certificate of the same authority; what is special about its own. */
   readonly tls?: boolean | Particulars;
   /** `name=value` each, as in postgresql.conf. */

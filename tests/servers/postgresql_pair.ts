@@ -1,14 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
+import type { Suite } from "./binaries.ts";
 import { Cluster, type NodeSpec } from "./cluster.ts";
 import { postgresqlSpec } from "./postgresql.ts";
 import type { ServerProcess, ServerSpec } from "./server.ts";
 
 export interface PostgresqlPairOptions {
+  /** Which version; default: the newest that is installed. */
+  suite?: Suite | undefined;
   /** Whether a commit waits until the standby has it; default true. */
   synchronous?: boolean;
   /** Asks everybody for it who connects; default: nobody is asked. */
-  password?: string;
+  password?: string | undefined;
 }
 
 const REPLICATION_DEADLINE = 30_000;
@@ -108,11 +111,12 @@ export class PostgresqlPair extends Cluster {
 
 /** Starts a primary and its standby; `await using` ends them. */
 export async function startPostgresqlPair(options: PostgresqlPairOptions = {}): Promise<PostgresqlPair> {
-  const { synchronous = true, password } = options;
+  const { suite, synchronous = true, password } = options;
   const made: { pair?: PostgresqlPair } = {};
   const describe = async (): Promise<NodeSpec> => {
     const spec: ServerSpec = await postgresqlSpec({
-      ...(password === undefined ? {} : { password }),
+      suite,
+      password,
       // A standby whose primary is gone looks for it so often, and is promoted only then.
       settings: ["wal_retrieve_retry_interval=100ms"],
       primary: () => made.pair?.followedBy(spec.port),

@@ -5,18 +5,20 @@ import { freePort } from "./ports.ts";
 import { ask } from "./probe.ts";
 import { serverDir, type ServerProcess, startServer } from "./server.ts";
 
+export type RedisProgram = "redis-server" | "valkey-server";
+
 export interface RedisServerOptions {
   /** Keep every write over a kill -9. Default false: then a restarted server is empty. */
-  persistent?: boolean;
-  password?: string;
+  persistent?: boolean | undefined;
+  password?: string | undefined;
   /** The password is that of user `coord`, who may do what these words of an ACL say; default: everybody may do all. */
   rights?: readonly string[];
   /** Speaks TLS only, with clients that have a certificate of the same authority; what is special about its own. */
   tls?: boolean | Particulars;
   /** Default: Redis. */
-  program?: "redis-server" | "valkey-server";
+  program?: RedisProgram | undefined;
   /** bookworm has Redis 7.0, sid has Redis 8 and Valkey 9. Default: what there is, bookworm before sid. */
-  suite?: Suite;
+  suite?: Suite | undefined;
   args?: readonly string[];
 }
 

@@ -1,16 +1,20 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { requireBinary } from "./binaries.ts";
+import { requireBinary, type Suite } from "./binaries.ts";
 import { Cluster, type NodeSpec } from "./cluster.ts";
 import { freePorts } from "./ports.ts";
 import { ask } from "./probe.ts";
+import type { RedisProgram } from "./redis.ts";
 import { serverDir, type ServerProcess } from "./server.ts";
 
 export interface RedisClusterOptions {
+  /** Default: Redis, the preferred suite first. */
+  program?: RedisProgram | undefined;
+  suite?: Suite | undefined;
   /** Keep every write over a kill -9. Default false. */
-  persistent?: boolean;
-  password?: string;
+  persistent?: boolean | undefined;
+  password?: string | undefined;
   /** How many replicas each master has; default 0. */
   replicas?: number;
   /** Gives all slots to the first node, so that what is before it is before all. Default false. */
@@ -80,8 +84,8 @@ interface Member {
 }
 
 function node(member: Member, all: readonly Member[], options: RedisClusterOptions): NodeSpec {
-  const { file, env } = requireBinary("redis-server");
-  const { password, persistent = false, nodeTimeout = 1_500 } = options;
+  const { program = "redis-server", suite, password, persistent = false, nodeTimeout = 1_500 } = options;
+  const { file, env } = requireBinary(program, suite);
   const { port, bus, dir } = member;
   // What they would find out of each other within seconds.
   const known = all.map((each) => line(each, all, { isOwn: each === member, ...options }));

@@ -1,18 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { requireBinary } from "./binaries.ts";
+import { requireBinary, type Suite } from "./binaries.ts";
 import { Authority } from "./certificates.ts";
 import { Cluster, type NodeSpec } from "./cluster.ts";
 import { freePorts } from "./ports.ts";
 import { ask, type ProbeTls, type Question } from "./probe.ts";
+import type { RedisProgram } from "./redis.ts";
 import { serverDir, type ServerProcess } from "./server.ts";
 
 export interface RedisSentinelsOptions {
+  /** Default: Redis, the preferred suite first. */
+  program?: RedisProgram | undefined;
+  suite?: Suite | undefined;
   /** Keep every write over a kill -9. Default false. */
-  persistent?: boolean;
+  persistent?: boolean | undefined;
   /** That of the servers. */
-  password?: string;
+  password?: string | undefined;
   /** That of the sentinels. */
   sentinelPassword?: string;
   /** TLS everywhere. */
@@ -106,7 +110,8 @@ interface Node {
 }
 
 function node(shape: Shape, { port, dir, isSentinel }: Node): NodeSpec {
-  const { file, env } = requireBinary("redis-server");
+  const { program = "redis-server", suite } = shape.options;
+  const { file, env } = requireBinary(program, suite);
   const config = join(dir, "redis.conf");
   const lines = isSentinel ? sentinelLines(shape, port) : serverLines(shape, port);
   writeFileSync(config, [...commonLines(shape, port), `dir ${dir}`, ...lines, ""].join("\n"));

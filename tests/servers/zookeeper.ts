@@ -9,7 +9,7 @@ import { serverDir, type ServerProcess, startServer } from "./server.ts";
 
 export interface ZooKeeperOptions {
   /** bullseye has 3.4, bookworm 3.8, sid 3.9. Default: what there is, bookworm first. */
-  suite?: Suite;
+  suite?: Suite | undefined;
   /** Speaks TLS only, with clients that have a certificate of the same authority; what is special about its own. */
   tls?: boolean | Particulars;
   /** What clients log in as, name and password; default: as nobody. */
@@ -23,7 +23,6 @@ const JARS = ["zookeeper-jute", "zookeeper", "slf4j-api", "slf4j-simple", "metri
 /** What 3.4 makes do with. */
 const OLD_JARS = ["zookeeper", "slf4j-api", "slf4j-simple"];
 
-/** What it needs to speak TLS. */
 const TLS_JARS = ["common", "buffer", "transport", "handler", "codec", "resolver"].map((part) =>
   `netty-${part}`
 )
@@ -65,9 +64,11 @@ export function findZooKeeper(suite?: Suite): string | undefined {
   return paths.find((jars) => jars.every((jar) => existsSync(jar)))?.join(":");
 }
 
+/** With what it needs to speak TLS, which one suite has for all: the newest has the same version. */
 function withTls(classPath: string | undefined): string | undefined {
-  const folder = classPath?.split(":")[0]?.replace(/\/[^/]+$/, "");
-  return classPath && [classPath, ...TLS_JARS.map((jar) => `${folder}/${jar}.jar`)].join(":");
+  const folders = fetchedFolders().map((folder) => `${folder}/usr/share/java`);
+  const folder = folders.find((each) => TLS_JARS.every((jar) => existsSync(`${each}/${jar}.jar`)));
+  return classPath && folder && [classPath, ...TLS_JARS.map((jar) => `${folder}/${jar}.jar`)].join(":");
 }
 
 /** A file with a certificate and its key, as Java reads them. */

@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { type Backend, backendsOf, findBackend } from "../../tests/conformance/deployments.ts";
 import { DATABASES } from "../../tests/faults/databases.ts";
 import { FOLLOWED } from "../../tests/faults/followed.ts";
 import { MORTALS } from "../../tests/faults/mortals.ts";
@@ -114,63 +115,34 @@ function driverCells(driver: string): Cell[] {
   }));
 }
 
-/** The server programs that backends cannot do without. */
-const SERVERS: Readonly<Record<string, string>> = {
-  consul: "consul",
-  etcd: "etcd",
-  memcached: "memcached",
-  mysql: "mariadbd",
-  mysql_9: "mysqld",
-  postgresql: "postgres",
-  redis: "redis-server",
-  redis_valkey_9: "valkey-server",
-  zookeeper: "zookeeper",
-};
-
-/** The suites that versions are of which are not of the newest one. */
-const VERSIONS: Readonly<Record<string, Suite>> = {
-  etcd_3_3: "bullseye",
-  memcached_1_6_38: "trixie",
-  mysql_mariadb_11: "trixie",
-  postgresql_17: "trixie",
-};
-
-/** What a backend of the suite runs on: `etcd_cluster` and `etcd_3_5` are etcd, the one as a cluster, the other from sid. */
-function programOf(backend: string): { needs: Program } | undefined {
-  const name = SERVERS[backend.replace(/_tls$/, "")] ?? SERVERS[/^[a-z]+/.exec(backend)?.[0] ?? ""];
-  if (name === undefined) return undefined;
-  return { needs: isVersion(backend) ? { name, suite: VERSIONS[backend] ?? "sid" } : { name } };
+/** What a backend runs on: `etcd_cluster` and `etcd_3_5` are etcd, the one as a cluster, the other from sid. */
+function programOf(name: string): { needs: Program } | undefined {
+  const { program, suite } = findBackend(name)?.version ?? {};
+  if (program === undefined) return undefined;
+  return { needs: { name: program, ...suite === undefined ? {} : { suite } } };
 }
 
-/** The backends that the conformance suite knows: those with a fixture. */
-export function conformanceBackends(): string[] {
-  return readdirSync("tests/conformance/fixtures").map((file) => file.replace(/\.ts$/, "")).sort();
+/** The backends that the conformance suite knows: every deployment and version of each driver that has a fixture. */
+export function conformanceBackends(): Backend[] {
+  return readdirSync("tests/conformance/fixtures").sort()
+    .flatMap((file) => backendsOf(file.replace(/\.ts$/, "")));
 }
 
-function conformanceCell(backend: string, runtime: Runtime): Cell {
+/** The suite on a backend, or the smoke alone. */
+function conformanceCell(backend: string, runtime: Runtime, isSmoke = false): Cell {
   return {
-    name: `${backend} on ${runtime}`,
+    name: `${backend} on ${runtime}${isSmoke ? ": smoke" : ""}`,
     runtime,
     files: ["tests/conformance/conformance_test.ts"],
-    env: { COORD_BACKEND: backend },
+    env: { COORD_BACKEND: backend, ...isSmoke ? { COORD_SMOKE: "1" } : {} },
     limit: LIMIT,
     ...programOf(backend),
   };
 }
 
-/** The conformance suite on one backend, once a runtime. */
-export function conformanceCells(backend: string): Cell[] {
-  return RUNTIMES.map((runtime) => conformanceCell(backend, runtime));
-}
-
-/** A driver in another way of running its server: with TLS, in another version, as several. */
-export function isDeployment(backend: string): boolean {
-  return backend.includes("_");
-}
-
-/** Whether a deployment is the driver's own server in another version. */
-function isVersion(backend: string): boolean {
-  return /_\d/.test(backend);
+/** The conformance suite on one backend, once a runtime; what is one version of many in one deployment has the smoke. */
+export function conformanceCells({ name, isWhole }: Backend): Cell[] {
+  return RUNTIMES.map((runtime) => conformanceCell(name, runtime, !isWhole));
 }
 
 /** Backends whose smoke shows that a runtime has what drivers need: files, the C library, sockets. */
@@ -178,10 +150,7 @@ const SMOKE_BACKENDS = ["postgresql", "redis", "ipc", "file"];
 
 /** A few cases and the tests nearest to the runtime: a minute of what the whole matrix runs in full. */
 function smokeCells(runtime: Runtime): Cell[] {
-  const suite = SMOKE_BACKENDS.map((backend) => {
-    const { name, env, ...cell } = conformanceCell(backend, runtime);
-    return { ...cell, name: `${name}: smoke`, env: { ...env, COORD_SMOKE: "1" } };
-  });
+  const suite = SMOKE_BACKENDS.map((backend) => conformanceCell(backend, runtime, true));
   return [...suite, { ...unitCell(runtime), name: `unit on ${runtime}: smoke`, files: NATIVE_UNITS }];
 }
 

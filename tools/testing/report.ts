@@ -1,5 +1,6 @@
 import { RUNTIMES } from "../../tests/processes/runtimes.ts";
-import { versionOf } from "../../tests/servers/available.ts";
+import { type Backend, SERVED } from "../../tests/conformance/deployments.ts";
+import { hasServer, versionOf } from "../../tests/servers/available.ts";
 import type { Cell } from "./cells.ts";
 import { isLate } from "./junit.ts";
 import { type CellResult, HUNG } from "./run_cell.ts";
@@ -102,19 +103,26 @@ export function table(results: readonly CellResult[]): string {
   return align([["cell", "passed", "failed", "skipped", "seconds"], ...rows]);
 }
 
-/** One row per backend: its driver, how its server runs, what that says of its version, and what each runtime counted. */
-export function deploymentTable(results: readonly CellResult[]): string {
-  const backends = [...new Set(results.map(({ cell }) => backendOf(cell)))];
-  const rows = backends.map((backend) => {
-    const [driver = "", ...deployment] = backend.split("_");
-    const own = results.filter(({ cell }) => backendOf(cell) === backend);
-    const { needs } = own[0]?.cell ?? {};
-    const counts = RUNTIMES.map((runtime) => own.filter(({ cell }) => cell.runtime === runtime)).map((
-      cells,
-    ) => cells.length === 0 ? "not run" : summary(count(cells)));
-    return [driver, deployment.join(" "), needs ? versionOf(needs.name, needs.suite) : "", ...counts];
+/** One row per backend: its driver, how its server runs, its version, which cases it has, and what each runtime counted. */
+export function deploymentTable(backends: readonly Backend[], results: readonly CellResult[]): string {
+  const rows = backends.map(({ name, driver, deployment, version, isWhole }) => {
+    const own = results.filter(({ cell }) => backendOf(cell) === name);
+    const isHere = version === undefined || hasServer(version.program, version.suite);
+    const server = version && isHere ? versionOf(version.program, version.suite) : version?.title ?? "";
+    const counts = RUNTIMES.map((runtime) => {
+      const cells = own.filter(({ cell }) => cell.runtime === runtime);
+      if (cells.length > 0) return summary(count(cells));
+      return isHere ? "not chosen" : "EMPTY: cannot be fetched";
+    });
+    return [
+      driver,
+      SERVED[driver]?.deployments[deployment] ?? "this machine",
+      server,
+      isWhole ? "all" : "smoke",
+      ...counts,
+    ];
   });
-  return align([["driver", "deployment", "server", ...RUNTIMES], ...rows], true);
+  return align([["driver", "deployment", "server", "cases", ...RUNTIMES], ...rows], true);
 }
 
 function backendOf({ env }: Cell): string {
