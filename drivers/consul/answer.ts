@@ -33,7 +33,9 @@ export function readAnswer({ statusCode: status, headers, body }: Response): Ans
     return { status, index: typeof index === "string" ? index : "", body };
   }
   const text = typeof body === "string" ? body.trim() : "";
-  const said = text === "" ? `the server answered ${status}` : text;
+  // So it answers who speaks no TLS.
+  const hint = status === 400 ? ": it may want TLS" : "";
+  const said = text === "" ? `the server answered ${status}${hint}` : text;
   if (status >= 500 && !FINAL.test(text)) throw new Interrupted(said);
   if (status === 429) throw new Interrupted(said, { cause: limited(said) });
   if (status === 413) {

@@ -8,7 +8,7 @@ import {
   type Store,
   type StoreOptions,
 } from "../../internal/sql/store.ts";
-import { reasonOf } from "../../internal/reason.ts";
+import { refusalOf } from "../../internal/reason.ts";
 import { Breaks } from "./breaks.ts";
 import { Connection, type ConnectionOptions, type Prepared, prepared } from "./connection.ts";
 import { PostgresqlGroups, text } from "./groups.ts";
@@ -88,7 +88,7 @@ export class PostgresqlStore implements Store {
     }
     const [failure] = failures;
     if (failures.length === 1) throw failure;
-    const each = failures.map((one, i) => `"${sources[i]?.location}": ${reasonOf(one)}`);
+    const each = failures.map((one, i) => `"${sources[i]?.location}": ${refusalOf(one)}`);
     const why = `no host can be used; ${each.join("; ")}`;
     const full = failures.find((one) => one instanceof Full);
     throw full ? new Full(why, { cause: full.cause }) : new Interrupted(why, { cause: failure });

@@ -1,6 +1,6 @@
 import { CapacityError, ConnectionError, CoordError } from "../../core/errors.ts";
 import { sleep } from "../../internal/clock.ts";
-import { reasonOf } from "../../internal/reason.ts";
+import { reasonOf, refusalOf } from "../../internal/reason.ts";
 import { type Endpoint, isSame, type Server } from "./endpoint.ts";
 import { Interrupted, Link } from "./link.ts";
 import { isPromise, type Replication } from "./replication.ts";
@@ -232,16 +232,16 @@ export class Connection implements Wire {
   }
 
   #unreachable(cause: unknown): Error {
-    return this.#error("reach", cause);
+    return this.#error("reach", cause, refusalOf(cause));
   }
 
   #refused(cause: unknown): Error {
     return this.#error(limitOf(cause) === "maxmemory" ? "store more in" : "use", cause);
   }
 
-  #error(verb: string, cause: unknown): Error {
+  #error(verb: string, cause: unknown, why = reasonOf(cause)): Error {
     if (this.#ending.signal.aborted) return this.#ending.signal.reason;
-    const message = `Cannot ${verb} ${this.#endpoint.shown}: ${reasonOf(cause)}`;
+    const message = `Cannot ${verb} ${this.#endpoint.shown}: ${why}`;
     const [limit, options] = [limitOf(cause), { driver: "redis", cause }];
     return limit === undefined
       ? new ConnectionError(message, options)

@@ -1,6 +1,6 @@
 import { ConnectionError, CoordError } from "../../core/errors.ts";
 import { sleep } from "../../internal/clock.ts";
-import { reasonOf } from "../../internal/reason.ts";
+import { refusalOf } from "../../internal/reason.ts";
 import { authorityOf } from "../../internal/url.ts";
 import { isReply } from "./client.ts";
 import { Connection } from "./connection.ts";
@@ -77,7 +77,7 @@ export class Nodes {
   error(cause: unknown): Error {
     if (this.signal.aborted) return this.signal.reason;
     if (cause instanceof CoordError) return cause;
-    const message = `Cannot reach ${this.#options.shown}: ${reasonOf(cause)}`;
+    const message = `Cannot reach ${this.#options.shown}: ${refusalOf(cause)}`;
     return new ConnectionError(message, { driver: "redis", cause });
   }
 

@@ -171,7 +171,8 @@ export class Transport {
 /** Why a server closes a connection before it has said a word; it does not tell. */
 function turnedAway(cause: unknown): unknown {
   if (cause instanceof Error && !CLOSED.test(String((cause as { code?: unknown }).code))) return cause;
-  const why = "it serves nobody now, or has no connection left for this address: raise maxClientCnxns";
+  const why = "it serves nobody now, wants TLS, or none, or has no connection left for this address: raise " +
+    "maxClientCnxns";
   return new Error(`the server closed the connection at once: ${why}`, { cause });
 }
 

@@ -1,7 +1,7 @@
 import { ConnectionError, type CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import { isPassing } from "../passing.ts";
-import { reasonOf } from "../reason.ts";
+import { refusalOf } from "../reason.ts";
 import { TreeGroups } from "../tree/groups.ts";
 import type { Host } from "../tree/host.ts";
 import type { TreeMember } from "../tree/member.ts";
@@ -61,7 +61,7 @@ export async function openSql(
 
 function unopened(driver: string, error: Error): CoordError {
   const cause = error instanceof Interrupted ? error.cause ?? error : error;
-  return failureOf(cause, { message: `Cannot open a session on ${driver}: ${reasonOf(error)}`, driver });
+  return failureOf(cause, { message: `Cannot open a session on ${driver}: ${refusalOf(error)}`, driver });
 }
 
 /** One life of a coordinator in a database: that of one connection. */

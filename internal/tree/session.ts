@@ -2,7 +2,7 @@ import { bounded } from "../../core/abort.ts";
 import { CapacityError, ConnectionError, CoordError, SessionLostError } from "../../core/errors.ts";
 import type { Clock, OpenOptions, Session } from "../../driver.ts";
 import { isPassing } from "../passing.ts";
-import { reasonOf } from "../reason.ts";
+import { reasonOf, refusalOf } from "../reason.ts";
 import { timeoutOf } from "../timeout.ts";
 import { Calls } from "./calls.ts";
 import { TreeGroups } from "./groups.ts";
@@ -54,7 +54,7 @@ export async function openTree(
 function explain(driver: string, error: unknown): unknown {
   if (error instanceof Interrupted) {
     if (error.cause instanceof CapacityError) return error.cause;
-    return new ConnectionError(`Cannot reach ${driver}: ${reasonOf(error)}`, {
+    return new ConnectionError(`Cannot reach ${driver}: ${refusalOf(error)}`, {
       driver,
       cause: error.cause ?? error,
     });

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { requireBinary } from "./binaries.ts";
@@ -37,23 +38,26 @@ export class Authority {
   /** What it has signed for the server. */
   readonly server: Certificate;
   readonly #dir: string;
-  #count = 0;
 
   /**
-   * @param dir A folder to make, for all its files.
+   * @param dir A folder to make, for all its files; one that is there has an authority, which goes on.
    * @param server What is special about the server's certificate; true: nothing.
    */
   constructor(dir: string, server: Particulars | true) {
-    mkdirSync(dir);
     this.#dir = dir;
     this.ca = join(dir, "ca.pem");
+    if (!existsSync(dir)) this.#found();
+    this.server = this.sign(server === true ? {} : server);
+  }
+
+  #found(): void {
+    mkdirSync(this.#dir);
     writeFileSync(join(this.#dir, "index.txt"), "");
     writeFileSync(join(this.#dir, "ca.cnf"), CONFIG);
     this.#openssl(
       ...["req", "-x509", ...NEW_KEY, "-days", "2", "-subj", "/CN=coord-test-ca"],
       ...["-keyout", "ca.key", "-out", "ca.pem"],
     );
-    this.server = this.sign(server === true ? {} : server);
   }
 
   /** The text of its own certificate. */
@@ -78,10 +82,10 @@ export class Authority {
   sign(particulars: Particulars = {}): Certificate {
     const { names = HERE, subject = "test" } = particulars;
     const { from = new Date(Date.now() - DAY), until = new Date(Date.now() + DAY) } = particulars;
-    const [cert, key] = [join(this.#dir, `${++this.#count}.pem`), join(this.#dir, `${this.#count}.key`)];
-    const request = join(this.#dir, `${this.#count}.csr`);
+    const file = join(this.#dir, randomUUID());
+    const [cert, key, request] = [`${file}.pem`, `${file}.key`, `${file}.csr`];
     this.#openssl("req", ...NEW_KEY, "-subj", `/CN=${subject}`, "-keyout", key, "-out", request);
-    const extensions = join(this.#dir, `${this.#count}.ext`);
+    const extensions = `${file}.ext`;
     writeFileSync(extensions, `subjectAltName=${names}\nextendedKeyUsage=serverAuth,clientAuth\n`);
     this.#openssl(
       ...["ca", "-batch", "-config", "ca.cnf", "-in", request, "-out", cert, "-notext"],
