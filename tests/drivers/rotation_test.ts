@@ -1,4 +1,4 @@
-// A password that changes while a lock is held, on every driver that logs in; redis has a test of its own.
+// A password that changes while a lock is held, on every driver that logs in; a single redis has a test of its own.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +13,8 @@ import { etcd } from "../../drivers/etcd.ts";
 import { memcached } from "../../drivers/memcached.ts";
 import { mysql } from "../../drivers/mysql.ts";
 import { postgresql } from "../../drivers/postgresql.ts";
+import { redis } from "../../drivers/redis.ts";
+import { zookeeper } from "../../drivers/zookeeper.ts";
 import type { Secret } from "../../internal/access.ts";
 import { getCoordinator } from "../../mod.ts";
 import { aborted, eventually, failure, within } from "../conformance/waiting.ts";
@@ -25,7 +27,10 @@ import { startMariadb, startMysql } from "../servers/mysql.ts";
 import { startPostgresql } from "../servers/postgresql.ts";
 import { ask, httpSend } from "../servers/probe.ts";
 import { startProxy } from "../servers/proxy.ts";
-import type { ServerProcess } from "../servers/server.ts";
+import { type RedisCluster, startRedisCluster } from "../servers/redis_cluster.ts";
+import { type RedisSentinels, startRedisSentinels } from "../servers/redis_sentinels.ts";
+import type { Server, ServerProcess } from "../servers/server.ts";
+import { startZooKeeper } from "../servers/zookeeper.ts";
 import { adminOf } from "./mysql_world.ts";
 
 /** A UUID, as Consul wants its tokens. */
@@ -34,13 +39,25 @@ const SECRETS = new RegExp(`${OLD}|${NEW}`);
 const ROOT = "r00t-t0ken";
 const ttl = 15_000;
 
+/** A server, whose password can be made another: then nobody is let in any more who says the old one. */
+interface Rotating {
+  readonly server: Server;
+  rotate(): Promise<void>;
+}
+
+async function rotating<S extends Server>(
+  starting: Promise<S>,
+  change: (server: S) => Promise<void>,
+): Promise<Rotating> {
+  const server = await starting;
+  return { server, rotate: () => change(server) };
+}
+
 interface Product {
   readonly program: string;
   readonly suite?: Suite;
   readonly factory: (url: string, options: { password: Secret }) => Backend;
-  start(): Promise<ServerProcess>;
-  /** Lets nobody in any more who says the old password. */
-  rotate(server: ServerProcess): Promise<void>;
+  start(): Promise<Rotating>;
   /** Whether a hold outlives the connection that it was taken on. */
   readonly outlives: boolean;
 }
@@ -69,6 +86,11 @@ async function startConsulWithToken(): Promise<ServerProcess> {
   const server = await startConsul({ token: ROOT });
   await addToken(server.port, OLD);
   return server;
+}
+
+async function changeConsul({ port }: ServerProcess): Promise<void> {
+  await addToken(port, NEW);
+  await govern(port, `DELETE /v1/acl/token/${OLD}`, {});
 }
 
 async function changeEtcd({ port }: ServerProcess): Promise<void> {
@@ -109,52 +131,76 @@ async function changeMysql(server: ServerProcess): Promise<void> {
   admin.destroy();
 }
 
+/** Tells one server of redis something. */
+async function command({ port }: Server, words: string, login = ""): Promise<void> {
+  await ask(port, { send: `${login}${words}\r\n`, expect: login === "" ? /\+OK/ : /\+OK\r\n\+OK/ });
+}
+
+/** Servers of redis that log in at one another. */
+async function changeRedis(servers: readonly Server[]): Promise<void> {
+  for (const setting of ["masterauth", "requirepass"]) {
+    for (const server of servers) await command(server, `CONFIG SET ${setting} ${NEW}`, `AUTH ${OLD}\r\n`);
+  }
+}
+
+async function changeSentinels({ servers, sentinels }: RedisSentinels): Promise<void> {
+  await changeRedis(servers);
+  for (const sentinel of sentinels) await command(sentinel, `SENTINEL SET mymaster auth-pass ${NEW}`);
+}
+
+async function changeCluster({ nodes }: RedisCluster): Promise<void> {
+  await changeRedis(nodes);
+}
+
 const PRODUCTS: Readonly<Record<string, Product>> = {
   etcd: {
     program: "etcd",
     factory: etcd,
-    start: () => startEtcd({ password: OLD }),
-    rotate: changeEtcd,
+    start: () => rotating(startEtcd({ password: OLD }), changeEtcd),
     outlives: true,
   },
   consul: {
     program: "consul",
     factory: consul,
-    start: startConsulWithToken,
-    rotate: async ({ port }) => {
-      await addToken(port, NEW);
-      await govern(port, `DELETE /v1/acl/token/${OLD}`, {});
-    },
+    start: () => rotating(startConsulWithToken(), changeConsul),
     outlives: true,
   },
   memcached: {
     program: "memcached",
     factory: memcached,
-    start: () => startMemcached({ password: OLD }),
-    rotate: changeMemcached,
+    start: () => rotating(startMemcached({ password: OLD }), changeMemcached),
     outlives: true,
   },
   postgresql: {
     program: "postgres",
     factory: postgresql,
-    start: () => startPostgresql({ password: OLD }),
-    rotate: changePostgresql,
+    start: () => rotating(startPostgresql({ password: OLD }), changePostgresql),
     outlives: false,
   },
   mariadb: {
     program: "mariadbd",
     factory: mysql,
-    start: () => startMariadb({ password: OLD }),
-    rotate: changeMysql,
+    start: () => rotating(startMariadb({ password: OLD }), changeMysql),
     outlives: false,
   },
   mysql: {
     program: "mysqld",
     suite: "sid",
     factory: mysql,
-    start: () => startMysql({ password: OLD }),
-    rotate: changeMysql,
+    start: () => rotating(startMysql({ password: OLD }), changeMysql),
     outlives: false,
+  },
+  "redis with sentinels": {
+    program: "redis-server",
+    factory: redis,
+    start: () => rotating(startRedisSentinels({ password: OLD }), changeSentinels),
+    outlives: true,
+  },
+  "a cluster of redis": {
+    program: "redis-server",
+    factory: redis,
+    start: () => rotating(startRedisCluster({ password: OLD, lopsided: true }), changeCluster),
+    outlives: true,
   },
 };
 
@@ -170,18 +216,25 @@ async function checkRefusal(backend: Backend): Promise<void> {
   assert.doesNotMatch(inspect(error, { depth: Infinity, showHidden: true }), SECRETS);
 }
 
-for (const [name, { program, suite, factory, start, rotate, outlives }] of Object.entries(PRODUCTS)) {
+for (const [name, { program, suite, factory, start, outlives }] of Object.entries(PRODUCTS)) {
   const options = { skip: !hasServer(program, suite), timeout: 120_000 };
 
   test(`${name}: a password that changes while a lock is held is asked for anew`, options, async () => {
-    await using server = await start();
+    const { server, rotate } = await start();
+    await using _ = server;
     await using proxy = await startProxy(server.port);
+    const told = new Set<string>();
     let password = OLD;
     const url = withoutPassword(server.urlAt(proxy.port));
-    const backend = factory(url, { password: () => password });
+    const backend = factory(url, {
+      password: () => {
+        told.add(password);
+        return password;
+      },
+    });
     await using coord = await getCoordinator(backend, { ttl });
     const lease = await coord.lock("l").acquire();
-    await rotate(server);
+    await rotate();
     password = NEW;
     proxy.cut();
     if (outlives) {
@@ -191,9 +244,35 @@ for (const [name, { program, suite, factory, start, rotate, outlives }] of Objec
     } else await aborted(lease.signal, "the loss is told");
     const next = await eventually(() => coord.lock("l").acquire(), 20_000);
     assert.ok(next.token > lease.token);
+    assert.deepEqual([...told], [OLD, NEW]);
     for (const shown of [coord, backend, next]) {
       assert.doesNotMatch(inspect(shown, { depth: Infinity, showHidden: true }), SECRETS);
     }
     await checkRefusal(factory(url, { password: OLD }));
   });
 }
+
+test(
+  "zookeeper: a password is part of each node, so none can be rotated: with another the hold stays, and calls say why",
+  { skip: !hasServer("zookeeper"), timeout: 120_000 },
+  async () => {
+    await using server = await startZooKeeper({ login: `coord:${OLD}` });
+    await using proxy = await startProxy(server.port);
+    let password = OLD;
+    const backend = zookeeper(withoutPassword(server.urlAt(proxy.port)), { password: () => password });
+    await using coord = await getCoordinator(backend, { ttl });
+    const lease = await coord.lock("l").acquire();
+    password = NEW;
+    proxy.cut();
+    const error = await eventually(() => failure(lease.isHeld()), 20_000);
+    assert.ok(error instanceof ConnectionError, inspect(error));
+    assert.match(error.message, /NO_AUTH, a right is missing: .*made with another password/);
+    assert.doesNotMatch(inspect(error, { depth: Infinity, showHidden: true }), SECRETS);
+    assert.equal(lease.signal.aborted, false);
+    password = OLD;
+    proxy.cut();
+    await eventually(async () => await lease.isHeld().catch(() => false), 20_000);
+    assert.equal(lease.signal.aborted, false);
+    assert.equal(await lease.release(), true);
+  },
+);
