@@ -17,9 +17,6 @@ const IDS = /\[([A-Z]+\d+(?:, [A-Z]+\d+)*)\]["`]$/;
 
 /** Sentences that no test can hold, or that none holds yet, and why. */
 const WITHOUT_TEST: Readonly<Record<string, string>> = {
-  C32: "the driver is still to come",
-  C33: "etcd takes no TLS so far",
-  C34: "consul takes no TLS so far",
   X3: "one machine runs the tests; nothing in a driver but file and ipc can tell hosts apart",
   X5: "no driver claims it yet",
   X6: "no driver claims it yet",

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { escapePart, unescapePart } from "../../drivers/consul/keys.ts";
 import { Interrupted, SessionGone } from "../../internal/tree/store.ts";
+import { getCoordinator } from "../../mod.ts";
 import { after, elapse, eventually, within } from "../conformance/waiting.ts";
 import { findBinary } from "../servers/binaries.ts";
+import { startConsul } from "../servers/consul.ts";
 import { LOCK, NEVER, newEntry, startWorld } from "./consul_world.ts";
 
 const OPTIONS = { skip: !findBinary("consul"), timeout: 60_000 };
@@ -25,6 +27,18 @@ const NAMES = [
   "+ &",
   "é".repeat(512),
 ];
+
+test("consul: and consul+https: are both its schemes [C34]", OPTIONS, async () => {
+  await using plain = await startConsul();
+  await using secure = await startConsul({ tls: true });
+  assert.match(secure.url, /^consul\+https:/);
+  for (const { url } of [plain, secure]) {
+    await using coord = await getCoordinator(url);
+    await using lease = await coord.lock("l").acquire();
+    assert.equal(coord.driver, "consul");
+    assert.equal(await lease.isHeld(), true);
+  }
+});
 
 test("escapePart() keeps parts of keys apart, and is undone", () => {
   assert.equal(new Set(NAMES.map(escapePart)).size, NAMES.length);

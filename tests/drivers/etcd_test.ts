@@ -54,6 +54,23 @@ test("etcd() refuses what it cannot use, without credentials in the message", ()
   }
 });
 
+test("etcd:, etcd3:, etcd3+http: and etcd3+https: are all its schemes [C33]", OPTIONS, async () => {
+  await using plain = await startEtcd();
+  await using secure = await startEtcd({ tls: true });
+  assert.match(secure.url, /^etcd3\+https:/);
+  for (
+    const url of [
+      ...["etcd:", "etcd3:", "etcd3+http:"].map((scheme) => plain.url.replace("etcd:", scheme)),
+      secure.url,
+    ]
+  ) {
+    await using coord = await getCoordinator(url);
+    await using lease = await coord.lock("l").acquire();
+    assert.equal(coord.driver, "etcd");
+    assert.equal(await lease.isHeld(), true);
+  }
+});
+
 test("escape() keeps parts of keys apart, and is undone", () => {
   for (const part of ["a/b", "%2F", "%", "a%2Fb", "..", "ümläut 🎈", "%25"]) {
     assert.ok(!escape(part).includes("/"));

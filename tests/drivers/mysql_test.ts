@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { ConnectionError, LockLostError } from "../../core/errors.ts";
 import type { Opener } from "../../driver.ts";
@@ -269,6 +270,34 @@ for (const { name, isHere, start } of PRODUCTS) {
       await Promise.all(leases.map((lease) => lease?.release()));
     }
   });
+
+  test(`${name}: mysql: and mariadb: are both its schemes [C32]`, OPTIONS, async () => {
+    await using world = await World.start(start);
+    for (const scheme of ["mysql:", "mariadb:"]) {
+      await using coord = await getCoordinator(world.url.replace("mysql:", scheme));
+      assert.equal(coord.driver, "mysql");
+      await coord.lock("l").use(() => {});
+    }
+  });
+
+  test(
+    `${name}: a Unix socket is reached by the URL's option, and by an option in code`,
+    OPTIONS,
+    async () => {
+      await using world = await World.start(start);
+      const socketPath = join(world.server.dir, "socket");
+      const nowhere = world.url.replace(/:\d+\//, ":1/");
+      for (const backend of [mysql(nowhere, { socketPath }), mysql(`${nowhere}?socketPath=${socketPath}`)]) {
+        await using one = await getCoordinator(backend);
+        await using two = await getCoordinator(backend);
+        const lease = await one.lock("l").acquire();
+        const next = two.lock("l").acquire();
+        assert.equal(await lease.release(), true);
+        assert.ok((await within(next, "the next has it")).token > lease.token);
+      }
+      assert.match(await refusal(nowhere), /127\.0\.0\.1:1|ECONNREFUSED/);
+    },
+  );
 
   test(`${name}: TLS is used when it is asked for, and refuses whom nobody vouches for`, {
     ...OPTIONS,
