@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { outputOf } from "../processes/output.ts";
 import { currentRuntime, runtimeProgram } from "../processes/runtimes.ts";
 import { hasServer } from "../servers/available.ts";
@@ -27,6 +27,8 @@ const ROOT_PATH = fileURLToPath(ROOT);
 type Place = Pick<Server, "url" | "port"> & AsyncDisposable & {
   /** Where it is several servers. */
   readonly nodes?: readonly Pick<Server, "port">[];
+  /** Where it is files. */
+  readonly folder?: string;
 };
 
 /** Where there is nothing to start. */
@@ -34,7 +36,19 @@ function nothing(url: string): Promise<Place> {
   return Promise.resolve({ url, port: 0, [Symbol.asyncDispose]: () => Promise.resolve() });
 }
 
+/** A place of files, which are removed with it. */
+function directory(): Promise<Place> {
+  const folder = mkdtempSync(join(tmpdir(), "coord-permissions-"));
+  return Promise.resolve({
+    url: pathToFileURL(folder).href,
+    port: 0,
+    folder,
+    [Symbol.asyncDispose]: () => Promise.resolve(rmSync(folder, { recursive: true })),
+  });
+}
+
 const STARTS: Readonly<Record<string, { readonly needs?: string; readonly start: () => Promise<Place> }>> = {
+  file: { start: directory },
   ipc: { start: () => nothing("ipc:?namespace=permissions") },
   mysql: { needs: "mariadbd", start: () => startMariadb() },
   postgresql: { needs: "postgres", start: () => startPostgresql() },
@@ -48,12 +62,14 @@ const STARTS: Readonly<Record<string, { readonly needs?: string; readonly start:
 };
 
 /** The flags that a page names for Deno, for these servers. */
-function permissionsOf(driver: string, { port, nodes = [{ port }] }: Place): string[] {
+function permissionsOf(driver: string, { port, nodes = [{ port }], folder = "" }: Place): string[] {
   const hosts = nodes.map((node) => `127.0.0.1:${node.port}`).join(",");
   const page = readFileSync(new URL(`docs/drivers/${driver}.md`, ROOT), "utf8");
   const flags = /^- \*\*Deno\*\*: `(--[^`]+)`/m.exec(page)?.[1];
   assert.ok(flags, `the page of ${driver} names the permissions`);
-  return flags.replaceAll(/\s+/g, " ").replaceAll("HOST:PORT", hosts).split(" ");
+  return flags.replaceAll(/\s+/g, " ").replaceAll("HOST:PORT", hosts).replaceAll("DIRECTORY", folder).split(
+    " ",
+  );
 }
 
 /** What a user would write, with imports that need no permission. */
