@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { memcached } from "../../drivers/memcached.ts";
 import type { Turn } from "../conformance/remote.ts";
 import { eventually, within } from "../conformance/waiting.ts";
+import { LateError } from "../late.ts";
 import { RUNTIMES } from "../processes/runtimes.ts";
 import { spawnWorker, type Worker } from "../processes/spawn.ts";
 import { startMemcached } from "../servers/memcached.ts";
@@ -29,7 +30,7 @@ class Crowd implements AsyncDisposable {
   }
 
   static async gather(): Promise<Crowd> {
-    const server = await startMemcached({ args: ["-m", "256"] });
+    const server = await startMemcached();
     const hiring = Array.from({ length: PROCESSES }, (_, i) => {
       const options = { namespace: NAMESPACE, ttl: 15_000, memberId: `member-${i}` };
       const env = { COORD_WORKER: JSON.stringify({ url: server.url, options }) };
@@ -84,7 +85,23 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? NaN;
 }
 
+/**
+ * The lowest of the figures of a few rounds, in ms: in some of them the machine stands still. Rounds end with the
+ * first that keeps to the limit.
+ * @throws {LateError} when none does.
+ */
+async function best(what: string, limit: number, round: () => Promise<number>): Promise<number> {
+  const took: number[] = [];
+  while (took.length < ROUNDS) {
+    const ms = await round();
+    if (ms <= limit) return ms;
+    took.push(ms);
+  }
+  throw new LateError(`Not within ${limit} ms: ${what}, but after ${took.join(", ")} ms`);
+}
+
 const OPTIONS = { timeout: 300_000 };
+const ROUNDS = 4;
 
 test(
   "memcached: 8 processes hold 1,000 locks each for a minute, and contend for 1,000 more",
@@ -102,39 +119,45 @@ test(
   },
 );
 
-test("memcached: 8 processes share one lock evenly", OPTIONS, async () => {
+test("memcached: 8 processes share one lock evenly, and hand it over within 5 ms", OPTIONS, async () => {
   await using crowd = await Crowd.gather();
-  const turns = (await crowd.roam({ names: 1, ms: 20_000, hold: 20 })).get("shared-0") ?? [];
-  checkTurns(turns);
-  const sorted = [...turns].sort((a, b) => a.from - b.from);
-  const gaps = sorted.slice(1).map(({ from }, i) => from - (sorted[i]?.to ?? NaN));
-  const members = [...new Set(turns.map(({ member }) => member))];
-  const shares = members.map((member) => turns.filter((turn) => turn.member === member).length);
-  assert.equal(members.length, PROCESSES);
-  assert.ok(Math.max(...shares) <= 2 * Math.min(...shares), `shares ${shares}`);
+  let shares: number[] = [];
+  const between = await best("half of them are handed over", 5, async () => {
+    const turns = (await crowd.roam({ names: 1, ms: 20_000, hold: 20 })).get("shared-0") ?? [];
+    checkTurns(turns);
+    const sorted = [...turns].sort((a, b) => a.from - b.from);
+    const members = [...new Set(turns.map(({ member }) => member))];
+    shares = members.map((member) => turns.filter((turn) => turn.member === member).length);
+    assert.equal(members.length, PROCESSES);
+    assert.ok(Math.max(...shares) <= 2 * Math.min(...shares), `shares ${shares}`);
+    return median(sorted.slice(1).map(({ from }, i) => from - (sorted[i]?.to ?? NaN)));
+  });
   console.log(
-    `memcached: handed over after ${median(gaps)} ms, shares ${Math.min(...shares)} to ${
-      Math.max(...shares)
-    }`,
+    `memcached: handed over after ${between} ms, shares ${Math.min(...shares)} to ${Math.max(...shares)}`,
   );
 });
 
 test(
-  "memcached: 8 processes that wait for 20 s ask little, and the first is soon there",
+  "memcached: 8 processes that wait for 20 s ask little, and the first has it within 50 ms",
   OPTIONS,
   async () => {
     await using crowd = await Crowd.gather();
     await using observer = await Observer.open(memcached, crowd.server.url, NAMESPACE);
-    const give = await observer.take("long");
-    await crowd.all("wait", "long");
-    await eventually(async () => await observer.waiting("long") === PROCESSES);
-    const [before, start] = [await crowd.requests(), performance.now()];
-    await sleep(20_000);
-    const each = (await crowd.requests() - before) / (performance.now() - start) * 1_000;
-    assert.ok(each <= 100, `${each} requests a second`);
-    const given = Date.now();
-    await give();
-    const first = Math.min(...(await crowd.all("granted")).map(Number));
-    console.log(`memcached: ${Math.round(each)} requests a second, handed over after ${first - given} ms`);
+    const asked: number[] = [];
+    const took = await best("the first has it", 50, async () => {
+      const give = await observer.take("long");
+      await crowd.all("wait", "long");
+      await eventually(async () => await observer.waiting("long") === PROCESSES);
+      const [before, start] = [await crowd.requests(), performance.now()];
+      await sleep(20_000);
+      asked.push((await crowd.requests() - before) / (performance.now() - start) * 1_000);
+      assert.ok((asked.at(-1) ?? NaN) <= 100, `${asked} requests a second`);
+      const given = Date.now();
+      await give();
+      return Math.min(...(await crowd.all("granted")).map(Number)) - given;
+    });
+    console.log(
+      `memcached: ${Math.round(Math.max(...asked))} requests a second, handed over after ${took} ms`,
+    );
   },
 );
