@@ -1,6 +1,6 @@
 /**
- * Fails when deno.json, jsr.json and package.json disagree on what is published, or when a source imports a package
- * that package.json does not name in `dependencies`: publishing rewrites only those, and breaks others in silence.
+ * Fails when deno.json, jsr.json and package.json disagree on what is published, or when what the sources import is not
+ * what package.json names in `dependencies`: publishing rewrites only those, and breaks others in silence.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { builtinModules } from "node:module";
@@ -62,8 +62,10 @@ function compare(problems: string[]): void {
 
 function checkImports(problems: string[]): void {
   const allowed = new Set(Object.keys(read("package.json").dependencies ?? {}));
+  const unused = new Set(allowed);
   for (const file of sourceFiles()) {
     for (const specifier of specifiers(readFileSync(ROOT + file, "utf8"))) {
+      unused.delete(packageName(specifier));
       if (/^(\.{0,2}\/|node:|bun:)/.test(specifier)) continue;
       if (/^(npm|jsr|https?):/.test(specifier)) {
         problems.push(`${file} imports "${specifier}": a name from package.json runs on every runtime`);
@@ -74,6 +76,7 @@ function checkImports(problems: string[]): void {
       }
     }
   }
+  for (const name of unused) problems.push(`package.json depends on "${name}", which no source imports`);
 }
 
 const problems: string[] = [];
