@@ -83,8 +83,7 @@ export class Exchange implements Disposable {
 /** Why there will be no answer. A server that has too many connections closes further ones without a word. */
 function describe(cause: unknown): string {
   if (!(cause instanceof Error)) return "the connection broke";
-  if (!("code" in cause) || cause.code !== "ECONNRESET") return cause.message;
-  const why =
-    "if that lasts, the server has no connection left for this address: raise http_max_conns_per_client";
-  return `${cause.message}; ${why}`;
+  if (!("code" in cause && /^(ECONNRESET|EPIPE)$/.test(String(cause.code)))) return cause.message;
+  return "the server closed the connection: it may be ending, or it wants TLS, or none, or a certificate of the " +
+    "client, or has no connection left for this address: raise http_max_conns_per_client";
 }
