@@ -34,27 +34,46 @@ test("who asks a server that turns him away for a limit is told of that at the d
   }
 });
 
-/** Begins a request and leaves it at that, on a connection that counts. */
-async function linger(port: number): Promise<Socket> {
-  const socket = connect(port, "127.0.0.1");
-  socket.on("error", () => {}); // It is destroyed, or the server is stopped.
-  await new Promise<void>((resolve) => socket.once("connect", () => resolve()));
-  socket.write("GET /v1/kv/x HTTP/1.1\r\n");
-  return socket;
+/** Takes all the connections that a server has, and any that comes free. */
+class Crowd implements Disposable {
+  readonly #port: number;
+  readonly #sockets = new Set<Socket>();
+  #isOver = false;
+
+  constructor(port: number, size: number) {
+    this.#port = port;
+    for (let i = 0; i < size; i++) this.#linger();
+  }
+
+  /** Begins a request and leaves it at that, on a connection that counts; one that is turned away comes again. */
+  #linger(): void {
+    const socket = connect(this.#port, "127.0.0.1", () => socket.write("GET /v1/kv/x HTTP/1.1\r\n"));
+    this.#sockets.add(socket);
+    socket.on("error", () => {}); // It is turned away, or the server is stopped.
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      if (!this.#isOver) setTimeout(() => this.#isOver || this.#linger(), 10);
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }
 
 test("a server that closes connections for it has too many is waited for, and named", OPTIONS, async () => {
   await using server = await startConsul({ args: ["-hcl=limits { http_max_conns_per_client = 3 }"] });
   await using coord = await getCoordinator(server.url, { ttl: 20_000, heartbeat: "manual" });
   const lease = await coord.lock("l").acquire();
-  const crowd = [await linger(server.port), await linger(server.port), await linger(server.port)];
+  using crowd = new Crowd(server.port, 3);
   const open = () => getCoordinator(server.url, { ttl: 3_000 });
-  const refused = await eventually(() => failure(open()));
+  const refused = await eventually(() => within(failure(open()), "it has an answer"));
   assert.ok(refused instanceof ConnectionError, String(refused));
   assert.match(refused.message, /no connection left for this address: raise http_max_conns_per_client/);
   const call = coord.lock("other").tryAcquire();
   await eventually(() => coord.state === "suspended");
-  for (const socket of crowd) socket.destroy();
+  crowd[Symbol.dispose]();
   assert.ok(await within(call, "the call is carried out"));
   assert.equal(await lease.release(), true);
   await using _ = await eventually(open);
