@@ -115,7 +115,11 @@ async function noticed(mutant: Mutant): Promise<string | undefined> {
   using sandbox = new Sandbox(ROOT);
   if (!applied(sandbox, mutant)) return undefined;
   for (const all of [false, true]) {
-    const killer = killerOf(await play(sandbox.dir, runOf(mutant, all), limit));
+    const outcome = await play(sandbox.dir, runOf(mutant, all), limit);
+    if (!all && outcome.ran === 0) {
+      console.log(`No test of ${mutant.where} ran for "${mutant.pattern}", of ${mutant.name}`);
+    }
+    const killer = killerOf(outcome);
     if (killer) return killer;
   }
   return undefined;
